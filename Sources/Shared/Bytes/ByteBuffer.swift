@@ -1,0 +1,47 @@
+/// A block of memory of a fixed capacity that rows are copied into and an upload part is sent from, without a copy in
+/// between.
+///
+/// `@unchecked Sendable`: a buffer has one holder at a time. The reader fills it, hands it over, and does not touch it
+/// until it comes back from the pool (see `Worker/ExportPipeline`).
+public final class ByteBuffer: @unchecked Sendable {
+    /// The most bytes it can hold.
+    public let capacity: Int
+    /// The bytes it holds.
+    public private(set) var count = 0
+
+    private let base: UnsafeMutableRawPointer
+
+    /// Allocates `capacity` bytes; they are freed with the object.
+    public init(capacity: Int) {
+        self.capacity = capacity
+        base = .allocate(byteCount: capacity, alignment: 16)
+    }
+
+    deinit { base.deallocate() }
+
+    /// The filled part. Valid while the buffer lives and is not changed.
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+
+    /// How many more bytes fit.
+    @inlinable public var free: Int { capacity - count }
+
+    /// Copies as many bytes as fit and returns how many that were.
+    public func append(_ source: UnsafeRawBufferPointer) -> Int {
+        let taken = min(source.count, capacity - count)
+        if taken > 0 {
+            (base + count).copyMemory(from: source.baseAddress!, byteCount: taken)
+            count += taken
+        }
+        return taken
+    }
+
+    /// Lets `fill` write into the free part; it returns how many bytes it wrote.
+    public func append(with fill: (UnsafeMutableRawBufferPointer) throws -> Int) rethrows {
+        let written = try fill(UnsafeMutableRawBufferPointer(start: base + count, count: capacity - count))
+        precondition(written >= 0 && written <= capacity - count, "more bytes written than there was room for")
+        count += written
+    }
+
+    /// Forgets the content; the memory stays.
+    public func removeAll() { count = 0 }
+}
