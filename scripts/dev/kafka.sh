@@ -69,7 +69,7 @@ fetch_kafka() {
     export KAFKA_HOME=$target
 }
 
-fetch() { run curl --fail --location --silent --show-error --retry 2 --connect-timeout 10 --output "$2" "$1"; }
+fetch() { run curl --fail --location --silent --show-error --retry 1 --connect-timeout 10 --output "$2" "$1"; }
 
 # published_digest FILE: Apache writes it as `name: ABCD 1234 ...` over several lines, or as sha512sum does.
 published_digest() {

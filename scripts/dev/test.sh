@@ -99,17 +99,25 @@ export TMPDIR=$scratch/tmp
 
 say "testing"
 status=0
-run swift test --skip-build "${strict[@]}" "${filter[@]}" || status=$?
+exec {output}> >(exec tee "$scratch/log/tests.log")
+tee=$!
+run swift test --skip-build --disable-xctest "${strict[@]}" "${filter[@]}" >&"$output" 2>&1 || status=$?
+exec {output}>&-
+wait "$tee"
+summary=$(grep -o 'Test run with .*' "$scratch/log/tests.log" | tail -n 1)
 
 echo
 if [ "$status" -ne 0 ]; then
     logs=$repo/.build/test-logs
     rm -rf "$logs"
     cp -r "$scratch/log" "$logs"
-    printf 'FAILED. What the servers wrote meanwhile lies in %s\n' "$logs"
+    printf 'FAILED. What tests and servers wrote lies in %s\n' "$logs"
     exit 1
 fi
-printf 'PASSED'
+case $summary in
+    "" | *" 0 tests"*) fail "no test ran" ${filter[@]:+"No test's name matches '${filter[1]}'."} ;;
+esac
+printf '%s\nPASSED' "$summary"
 [ ${#filter[@]} -eq 0 ] || printf ', with --filter only'
 [ "$with_lint" = yes ] || printf ', without the linters'
 printf '.\n'
