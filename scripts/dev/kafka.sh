@@ -62,7 +62,7 @@ fetch_kafka() {
         }
         [ "$(published_digest "$folder/published")" = "$(sha512sum <"$folder/archive" | cut -d ' ' -f 1)" ] ||
             fail "'$site/$kafka_version/$kafka_archive' differs from its published SHA-512; it was not used"
-        tar -xzf "$folder/archive" --strip-components=1 -C "$folder/home"
+        run tar -xzf "$folder/archive" --strip-components=1 -C "$folder/home" || fail "unable to unpack '$folder/archive'"
         # A rename makes it appear complete or not at all, also when two tests fetch it at once.
         mv -T "$folder/home" "$target" 2>/dev/null || [ -d "$target" ] || fail "unable to write '$target'"
     fi

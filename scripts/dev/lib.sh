@@ -240,16 +240,17 @@ main_cluster_again() { "$@" mv "$cluster_settings.before-bda" "$cluster_settings
 # find_swift: puts Swift on the PATH, 6.2 or newer.
 find_swift() {
     local folder version
-    for folder in "" "${SWIFTLY_BIN_DIR:-}" "${HOME:-/root}/.local/share/swiftly/bin" /opt/swift/usr/bin /usr/local/swift/usr/bin; do
-        [ -z "$folder" ] || [ -x "$folder/swift" ] || continue
-        version=$(PATH=${folder:+$folder:}$PATH swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p')
+    for folder in "$(dirname "$(command -v swift || echo /nowhere/swift)")" "${SWIFTLY_BIN_DIR:-/nowhere}" \
+        "${HOME:-/root}/.local/share/swiftly/bin" /opt/swift/usr/bin /usr/local/swift/usr/bin; do
+        [ -x "$folder/swift" ] || continue
+        version=$("$folder/swift" --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p') || true
         [ -n "$version" ] || continue
         if [ "$(printf '%s\n' 6.2 "$version" | sort -V | head -n 1)" = 6.2 ]; then
-            export PATH=${folder:+$folder:}$PATH
+            export PATH=$folder:$PATH
             say "Swift $version"
             return 0
         fi
-        warn "$(PATH=${folder:+$folder:}$PATH command -v swift) is Swift $version, which is too old"
+        warn "$folder/swift is Swift $version, which is too old"
     done
     fail "Swift 6.2 or newer is needed and was not found" \
         "How to install it on Debian, Ubuntu and others: https://www.swift.org/install/linux/" \

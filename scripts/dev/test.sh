@@ -55,6 +55,14 @@ begin
 find_swift
 need_packages "${build_packages[@]}"
 find_python_tools
+find_postgres
+with_kafka=
+if find_kafka; then
+    find_java
+    with_kafka=yes
+elif [ "${BDA_TEST_REQUIRE_KAFKA:-0}" = 1 ]; then
+    fail "no Kafka, and BDA_TEST_REQUIRE_KAFKA=1 forbids to go on without" "Set KAFKA_HOME to an unpacked Apache Kafka."
+fi
 
 if [ "$with_lint" = yes ]; then
     say "linters"
@@ -66,19 +74,12 @@ say "building (warnings are errors)"
 strict=(-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
 run swift build --build-tests "${strict[@]}"
 
-find_postgres
 say "starting PostgreSQL"
 start_postgres
-kafka_skipped=
-if find_kafka; then
-    find_java
+if [ -n "$with_kafka" ]; then
     say "starting Kafka"
     start_kafka
     export BDA_TEST_KAFKA=$kafka_bootstrap BDA_TEST_REQUIRE_KAFKA=1
-elif [ "${BDA_TEST_REQUIRE_KAFKA:-0}" = 1 ]; then
-    fail "no Kafka, and BDA_TEST_REQUIRE_KAFKA=1 forbids to go on without" "Set KAFKA_HOME to an unpacked Apache Kafka."
-else
-    kafka_skipped=yes
 fi
 say "starting SeaweedFS and moto"
 export AWS_ACCESS_KEY_ID=testkey AWS_SECRET_ACCESS_KEY=testsecret
@@ -104,7 +105,7 @@ tee=$!
 run swift test --skip-build --disable-xctest "${strict[@]}" "${filter[@]}" >&"$output" 2>&1 || status=$?
 exec {output}>&-
 wait "$tee"
-summary=$(grep -o 'Test run with .*' "$scratch/log/tests.log" | tail -n 1)
+summary=$(grep -o 'Test run with .*' "$scratch/log/tests.log" | tail -n 1) || true
 
 echo
 if [ "$status" -ne 0 ]; then
@@ -121,7 +122,7 @@ printf '%s\nPASSED' "$summary"
 [ ${#filter[@]} -eq 0 ] || printf ', with --filter only'
 [ "$with_lint" = yes ] || printf ', without the linters'
 printf '.\n'
-if [ -n "$kafka_skipped" ]; then
+if [ -z "$with_kafka" ]; then
     cat <<TEXT
 
 SKIPPED: everything that needs a real Kafka. apache.org could not be reached, so the fleet test ran on librdkafka's
