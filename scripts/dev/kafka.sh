@@ -21,7 +21,7 @@ newest_java() {
     local java version
     for java in "${JAVA_HOME:-/nowhere}/bin/java" "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do
         [ -x "$java" ] || continue
-        version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')
+        version=$("$java" -XX:-UsePerfData -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p')
         [ "${version:-0}" -ge 17 ] || continue
         java=$(readlink -f "$java")
         export JAVA_HOME=${java%/bin/java}

@@ -47,6 +47,11 @@ begin() {
     chmod 711 "$scratch"
     mkdir "$scratch/log" "$scratch/tmp"
     : >"$scratch/sessions"
+    # SwiftPM leaves dozens of folders where TMPDIR points, and keeps its lock there. The lock must stay the one that a
+    # `swift build` by hand takes: two at once on the same .build crash.
+    local lock=${repo//\//_}_.build.lock
+    ln -s "${TMPDIR:-/tmp}/$lock" "$scratch/tmp/$lock"
+    export TMPDIR=$scratch/tmp
     trap 'finish $?' EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
@@ -78,7 +83,7 @@ stop_all() {
     while read -r sid signal started; do
         stop_session "$sid" "$signal" "$started"
     done < <(tac "$scratch/sessions")
-    rm -rf "$scratch"
+    rm -rf "$scratch" || warn "unable to remove '$scratch'"
 }
 
 # session_members SID: its process ids.

@@ -32,7 +32,7 @@ start_seaweedfs() {
     local folder=$scratch/seaweedfs s3 s3_grpc master master_grpc volume volume_grpc filer filer_grpc admin admin_grpc
     free_ports s3 s3_grpc master master_grpc volume volume_grpc filer filer_grpc admin admin_grpc
     mkdir "$folder"
-    TMPDIR=$scratch/tmp start TERM "$python_tools/bin/weed" -logtostderr=true mini -bucket="$1" -dir="$folder" \
+    start TERM "$python_tools/bin/weed" -logtostderr=true mini -bucket="$1" -dir="$folder" \
         -ip=127.0.0.1 -ip.bind=127.0.0.1 -webdav=false -admin.ui=false -master.telemetry=false \
         -s3.port="$s3" -s3.port.grpc="$s3_grpc" -s3.port.iceberg=0 -s3.port.lance=0 \
         -s3.localSocket="$folder/s3.sock" -master.port="$master" -master.port.grpc="$master_grpc" \
@@ -60,7 +60,7 @@ PYTHON
 start_moto() {
     local port
     free_ports port
-    TMPDIR=$scratch/tmp start TERM "$python_tools/bin/moto_server" -H 127.0.0.1 -p "$port" >"$scratch/log/moto.log" 2>&1
+    start TERM "$python_tools/bin/moto_server" -H 127.0.0.1 -p "$port" >"$scratch/log/moto.log" 2>&1
     moto_endpoint=http://127.0.0.1:$port
     wait_until moto "$started" 60 "$python_tools/bin/python" -c \
         'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)' "$moto_endpoint"

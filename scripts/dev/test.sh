@@ -95,8 +95,6 @@ BDA_TEST_BIN=$(swift build --show-bin-path)
 export BDA_TEST_BIN
 # psql of the same version as the server.
 export PATH=$postgres_bin:$PATH
-# What the tests leave in temporary folders goes away with everything else.
-export TMPDIR=$scratch/tmp
 
 say "testing"
 status=0
