@@ -28,7 +28,7 @@ examples:
 TEXT
 }
 
-date=2026-01-15 scale=1 workers=2 output= keep=
+date=2026-01-15 scale=1 workers=2 output='' keep=''
 while [ $# -gt 0 ]; do
     case $1 in
         --date | --scale | --workers | --output)

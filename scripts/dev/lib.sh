@@ -3,6 +3,7 @@
 # Source it; it changes nothing until a function is called.
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck disable=SC2034 # kafka.sh and s3.sh use it, not every program sources them
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/billing-data-aggregator
 
 say() { printf '==> %s\n' "$*"; }
