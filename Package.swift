@@ -52,7 +52,7 @@ let package = Package(
         shared("Warehouse", ["Postgres", "Service", "JobModel", "Bytes", "BlockingIO"]),
 
         // One C library each; rows, messages and bytes, not jobs.
-        shared("Postgres", ["Service", "BlockingIO", "CLibPQ"]),
+        shared("Postgres", ["Service", "Bytes", "BlockingIO", "CLibPQ"]),
         shared("Kafka", ["Service", "BlockingIO", "CLibRdKafka"]),
         shared("ObjectStore", ["Service", "Bytes", "BlockingIO", "CLibCurl"]),
 
