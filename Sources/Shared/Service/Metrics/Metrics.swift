@@ -40,7 +40,7 @@ public struct Gauge: Sendable {
 }
 
 /// Counts times by how long they are.
-public struct Timer: Sendable {
+public struct Histogram: Sendable {
     private let series: MetricSeries
 
     /// The series of `label` with exactly the dimensions that `label` has, in any order.
