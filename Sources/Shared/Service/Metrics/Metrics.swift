@@ -13,8 +13,11 @@ public struct Counter: Sendable {
         series = registry.series(label, .counter, dimensions)
     }
 
+    /// Adds 1.
+    public func increment() { series.add(1) }
+
     /// Adds `amount`, which is not negative.
-    public func increment(by amount: some BinaryInteger = 1) {
+    public func increment(by amount: some BinaryInteger) {
         precondition(amount >= 0, "a counter only grows")
         series.add(Double(amount))
     }
