@@ -54,6 +54,18 @@ struct KafkaConfigurationTests {
         #expect(configuration.saslMechanism == "PLAIN")
     }
 
+    @Test func environmentLeadsToTheSameConfiguration() async throws {
+        let cluster = try await makeCluster(topics: [])
+        let configuration = await cluster.configuration(clientID: "c")
+        var reader = SettingsReader(environment: configuration.environment)
+        let copy = KafkaConfiguration(settings: &reader, clientID: "c")
+        try reader.finish()
+        #expect(copy.bootstrapServers == configuration.bootstrapServers)
+        #expect(copy.properties == configuration.properties)
+        #expect(copy.properties["session.timeout.ms"] == "3000")
+        await cluster.close()
+    }
+
     @Test func allWrongSettingsAreNamedAtOnce() throws {
         var reader = SettingsReader(environment: [
             "BDA_KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "BDA_KAFKA_GROUP_ID": "mine",

@@ -58,7 +58,7 @@ public actor KafkaAdmin {
         handle = nil
         // Each call reads the reports itself while it waits.
         handle = try KafkaHandle(
-            RD_KAFKA_PRODUCER, configuration: configuration, role: ["statistics.interval.ms": "0"],
+            RD_KAFKA_PRODUCER, configuration: configuration, role: .init(fixed: ["statistics.interval.ms": "0"]),
             signal: QueueSignal {}, logger: logger)
     }
 

@@ -15,15 +15,14 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
     public let bootstrapServers: String
     /// The name under which brokers and logs know this process.
     public let clientID: String
-    /// The cluster is a `KafkaMockCluster`, which needs settings of its own.
-    public let isMockCluster: Bool
+    /// Properties of librdkafka beside those that this module sets.
     let properties: [String: String]
 
     /// A real cluster, with more `properties` of librdkafka under their own names.
     ///
     /// Throws for the first property that librdkafka or this module refuses.
     public init(bootstrapServers: String, clientID: String, properties: [String: String] = [:]) throws(KafkaError) {
-        self.init(bootstrapServers: bootstrapServers, clientID: clientID, isMockCluster: false, properties: properties)
+        self.init(bootstrapServers: bootstrapServers, clientID: clientID, accepted: properties)
         for (name, value) in properties.sorted(by: { $0.key < $1.key }) {
             if let refusal = Self.refusal(of: name, value: value) {
                 throw KafkaError(
@@ -33,10 +32,12 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
         }
     }
 
-    /// The embedded cluster at `bootstrapServers`.
-    public static func mockCluster(bootstrapServers: String, clientID: String) -> KafkaConfiguration {
+    /// A `KafkaMockCluster` at `bootstrapServers`.
+    static func mockCluster(bootstrapServers: String, clientID: String) -> KafkaConfiguration {
         KafkaConfiguration(
-            bootstrapServers: bootstrapServers, clientID: clientID, isMockCluster: true, properties: [:])
+            bootstrapServers: bootstrapServers, clientID: clientID,
+            // It holds every rebalance for the session's length, and does not wake a waiting fetch when data comes.
+            accepted: ["session.timeout.ms": "3000", "heartbeat.interval.ms": "500", "fetch.wait.max.ms": "10"])
     }
 
     /// Reads the settings above; what is wrong is recorded in `settings`, which throws when it is finished.
@@ -52,14 +53,20 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
         }
         properties["sasl.password"] = settings.secret("BDA_KAFKA_SASL_PASSWORD")?.reveal()
         properties["ssl.key.password"] = settings.secret("BDA_KAFKA_SSL_KEY_PASSWORD")?.reveal()
-        self.init(bootstrapServers: servers, clientID: clientID, isMockCluster: false, properties: properties)
+        self.init(bootstrapServers: servers, clientID: clientID, accepted: properties)
     }
 
-    private init(bootstrapServers: String, clientID: String, isMockCluster: Bool, properties: [String: String]) {
+    private init(bootstrapServers: String, clientID: String, accepted properties: [String: String]) {
         self.bootstrapServers = bootstrapServers
         self.clientID = clientID
-        self.isMockCluster = isMockCluster
         self.properties = properties
+    }
+
+    /// The variables by which another process of ours reaches the same cluster in the same way. They may hold secrets.
+    public var environment: [String: String] {
+        var variables = ["BDA_KAFKA_BOOTSTRAP_SERVERS": bootstrapServers]
+        for (name, value) in properties { variables[Self.setting(of: name)] = value }
+        return variables
     }
 
     /// The address and the names of the properties.
@@ -155,6 +162,12 @@ extension KafkaConfiguration {
 }
 
 extension KafkaConfiguration {
+    /// What a kind of client sets by itself: `defaults`, which the user may replace, and what is `fixed`.
+    struct Role {
+        var defaults: [String: String] = [:]
+        var fixed: [String: String]
+    }
+
     /// Owner of a `rd_kafka_conf_t` until a handle takes it over.
     struct Properties: ~Copyable {
         private let pointer: OpaquePointer
@@ -194,9 +207,9 @@ extension KafkaConfiguration {
         }
     }
 
-    /// All properties of a client: general ones, the user's, then `role`'s, later ones winning.
-    func makeProperties(role: [String: String]) throws(KafkaError) -> Properties {
-        let merged = Self.general.merging(properties) { $1 }.merging(role) { $1 }
+    /// All properties of a client of this `role`.
+    func makeProperties(role: Role) throws(KafkaError) -> Properties {
+        let merged = Self.general.merging(role.defaults) { $1 }.merging(properties) { $1 }.merging(role.fixed) { $1 }
             .merging(["bootstrap.servers": bootstrapServers, "client.id": clientID, "log.queue": "true"]) { $1 }
         let result = try Properties()
         for (name, value) in merged.sorted(by: { $0.key < $1.key }) { try result.set(name, value) }

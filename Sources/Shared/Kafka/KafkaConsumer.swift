@@ -74,8 +74,7 @@ public actor KafkaConsumer: Service {
         wake = signal
         handle = try KafkaHandle(
             RD_KAFKA_CONSUMER, configuration: configuration,
-            role: Self.role(group: group, isMockCluster: configuration.isMockCluster).merging(properties) { $1 },
-            signal: signal, logger: logger)
+            role: Self.role(group: group, properties: properties), signal: signal, logger: logger)
     }
 
     isolated deinit {
@@ -155,24 +154,21 @@ public actor KafkaConsumer: Service {
         rd_kafka_test_fatal_error(handle.pointer, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "induced")
     }
 
-    private static func role(group: String, isMockCluster: Bool) -> [String: String] {
-        var role = [
+    private static func role(group: String, properties: [String: String]) -> KafkaConfiguration.Role {
+        let defaults = [
+            "session.timeout.ms": "30000",
+            // Members learn of a newcomer by a heartbeat, so this is how long it waits for its partitions.
+            "heartbeat.interval.ms": "1000", "fetch.wait.max.ms": "100",
+        ]
+        let fixed = [
             "group.id": group, "enable.auto.commit": "false", "enable.auto.offset.store": "false",
             "auto.offset.reset": "earliest", "partition.assignment.strategy": "roundrobin",
-            "max.poll.interval.ms": "600000", "session.timeout.ms": "30000",
-            // Members learn of a newcomer by a heartbeat, so this is how long it waits for its partitions.
-            "heartbeat.interval.ms": "1000",
+            "max.poll.interval.ms": "600000",
             // With 1, a partition whose queue is full when a fetch is sent is missing from it: 1 % came 500 ms late.
             "queued.min.messages": "10", "queued.max.messages.kbytes": "1024", "fetch.message.max.bytes": "65536",
-            "fetch.wait.max.ms": "100", "statistics.interval.ms": "10000",
+            "statistics.interval.ms": "10000",
         ]
-        if isMockCluster {
-            // It holds every rebalance for the session's length, and does not wake a waiting fetch when data comes.
-            role["session.timeout.ms"] = "3000"
-            role["heartbeat.interval.ms"] = "500"
-            role["fetch.wait.max.ms"] = "10"
-        }
-        return role
+        return .init(defaults: defaults, fixed: fixed.merging(properties) { $1 })
     }
 
     private func serve() {

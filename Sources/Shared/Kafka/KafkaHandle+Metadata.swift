@@ -6,11 +6,12 @@ extension KafkaHandle {
     /// up at once when the log-in or TLS fails, which no waiting mends.
     func topics(
         named name: String? = nil, configuration: KafkaConfiguration, deadline: Deadline
-    ) throws(KafkaError) -> [String: Int] {
+    ) throws -> [String: Int] {
         let action = "reach Kafka at '\(configuration.bootstrapServers)'"
         let topic = name.flatMap { rd_kafka_topic_new(pointer, $0, nil) }
         defer { topic.map(rd_kafka_topic_destroy) }
         while true {
+            try Task.checkCancellation()
             var metadata: UnsafePointer<rd_kafka_metadata>?
             // In slices: the reason for a failure arrives as an event, long before the request's own time-out.
             let code = rd_kafka_metadata(
@@ -36,10 +37,11 @@ extension KafkaHandle {
     }
 
     /// The offset that the next message of `partition` will have.
-    func endOffset(of partition: KafkaPartition, deadline: Deadline) throws(KafkaError) -> Int64 {
+    func endOffset(of partition: KafkaPartition, deadline: Deadline) throws -> Int64 {
         var low: Int64 = 0
         var high: Int64 = 0
         while true {
+            try Task.checkCancellation()
             let code = rd_kafka_query_watermark_offsets(
                 pointer, partition.topic, partition.number, &low, &high, deadline.remainingMilliseconds)
             if code == RD_KAFKA_RESP_ERR_NO_ERROR { return high }

@@ -30,7 +30,7 @@ final class KafkaHandle {
 
     /// Makes the client. `signal` is raised whenever `drain` has something to read.
     init(
-        _ type: rd_kafka_type_t, configuration: KafkaConfiguration, role: [String: String], signal: QueueSignal,
+        _ type: rd_kafka_type_t, configuration: KafkaConfiguration, role: KafkaConfiguration.Role, signal: QueueSignal,
         logger: Logger
     ) throws(KafkaError) {
         try KafkaLibrary.checkVersion()
@@ -91,6 +91,9 @@ final class KafkaHandle {
         }
         return true
     }
+
+    /// The connection works: what was reported before is no cause of anything later.
+    func forgetErrors() { recentErrors.removeAll() }
 
     /// Whether this client can do nothing more.
     var hasFailed: Bool { rd_kafka_fatal_error(pointer, nil, 0) != RD_KAFKA_RESP_ERR_NO_ERROR }

@@ -29,7 +29,7 @@ public actor KafkaMockCluster {
 
     isolated deinit { stop() }
 
-    /// A client's way to this cluster.
+    /// A client's way to this cluster; for another process, its `environment`.
     public func configuration(clientID: String) -> KafkaConfiguration {
         .mockCluster(bootstrapServers: bootstrapServers, clientID: clientID)
     }
@@ -51,7 +51,7 @@ public actor KafkaMockCluster {
         // The broker lives in a client, which itself is not used.
         let handle = try KafkaHandle(
             RD_KAFKA_PRODUCER, configuration: .mockCluster(bootstrapServers: "", clientID: "bda-embedded-broker"),
-            role: ["statistics.interval.ms": "0"], signal: QueueSignal {}, logger: logger)
+            role: .init(fixed: ["statistics.interval.ms": "0"]), signal: QueueSignal {}, logger: logger)
         self.handle = handle
         guard let cluster = rd_kafka_mock_cluster_new(handle.pointer, 1) else {
             throw KafkaError(code: .notImplemented, action: "start the embedded broker", cause: "librdkafka refused")

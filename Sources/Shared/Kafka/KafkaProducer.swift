@@ -24,7 +24,7 @@ public actor KafkaProducer {
 
     private let thread: BlockingThread
     private let configuration: KafkaConfiguration
-    private let role: [String: String]
+    private let role: KafkaConfiguration.Role
     private let topics: [String]
     private let maximumMessageBytes: Int
     private let logger: Logger
@@ -65,12 +65,12 @@ public actor KafkaProducer {
         self.topics = topics
         self.maximumMessageBytes = maximumMessageBytes
         self.logger = logger
-        role = [
+        role = .init(fixed: [
             "enable.idempotence": "true", "acks": "all", "linger.ms": "\(linger.milliseconds)",
             "message.timeout.ms": "\(messageTimeout.milliseconds)", "statistics.interval.ms": "0",
             // Otherwise messages without key or partition go to one partition for 10 ms, not to all in turn.
             "sticky.partitioning.linger.ms": "0",
-        ]
+        ])
         handle = nil
         handle = try makeHandle()
     }
@@ -193,6 +193,7 @@ public actor KafkaProducer {
         for (id, code) in reports {
             if code.rawValue == 0 {
                 failedClients = 0
+                handle.forgetErrors()
                 finish(id, failure: nil)
             } else if !hasFailed, let topic = pending[id]?.message.topic {
                 finish(id, failure: failure(code, topic: topic))

@@ -42,13 +42,15 @@ public actor KafkaTopicReader {
         wake = signal
         let handle = try KafkaHandle(
             RD_KAFKA_CONSUMER, configuration: configuration,
-            role: [
-                // librdkafka reads assigned partitions only in a client with a group; this one never joins it.
-                "group.id": configuration.clientID, "enable.auto.commit": "false", "enable.auto.offset.store": "false",
-                // What was deleted before it was read is reported, not skipped in silence.
-                "auto.offset.reset": "error", "queued.max.messages.kbytes": "1024",
-                "fetch.wait.max.ms": configuration.isMockCluster ? "10" : "100", "statistics.interval.ms": "0",
-            ], signal: signal, logger: logger)
+            role: .init(
+                defaults: ["fetch.wait.max.ms": "100"],
+                fixed: [
+                    // librdkafka reads assigned partitions only in a client with a group; this one never joins it.
+                    "group.id": configuration.clientID, "enable.auto.commit": "false",
+                    "enable.auto.offset.store": "false", "queued.max.messages.kbytes": "1024",
+                    // A reader that fell behind what the topic keeps goes on with the oldest message; that is logged.
+                    "auto.offset.reset": "earliest", "statistics.interval.ms": "0",
+                ]), signal: signal, logger: logger)
         self.handle = handle
         let deadline = Deadline.after(limit)
         let metadata = try handle.topics(named: topic, configuration: configuration, deadline: deadline)
