@@ -1,0 +1,127 @@
+internal import BlockingIO
+internal import CLibRdKafka
+public import Service
+
+/// A topic as it shall be.
+public struct KafkaTopicDefinition: Sendable, Hashable {
+    /// Its name.
+    public let name: String
+    /// Its number of partitions, at least 1.
+    public let partitions: Int
+    /// Copies of each partition; nil takes the cluster's default.
+    public let replicationFactor: Int?
+    /// Settings of the topic, such as `retention.ms`.
+    public let configuration: [String: String]
+
+    /// A topic.
+    public init(name: String, partitions: Int, replicationFactor: Int? = nil, configuration: [String: String] = [:]) {
+        self.name = name
+        self.partitions = partitions
+        self.replicationFactor = replicationFactor
+        self.configuration = configuration
+    }
+}
+
+/// What `KafkaAdmin.ensureTopics` found and did; names in the order of the definitions.
+public struct KafkaTopicsReport: Sendable, Hashable {
+    /// Topics that were made.
+    public internal(set) var created: [String] = []
+    /// Topics that existed, those of `tooFewPartitions` included.
+    public internal(set) var existing: [String] = []
+    /// Topics that exist with fewer partitions than defined; they are not changed, as that would move keys.
+    public internal(set) var tooFewPartitions: [TooFew] = []
+
+    /// A topic that is too small.
+    public struct TooFew: Sendable, Hashable {
+        /// Its name.
+        public let name: String
+        /// The partitions that it has.
+        public let actual: Int
+        /// The partitions that were defined.
+        public let wanted: Int
+    }
+}
+
+/// Looks at a cluster and makes topics.
+public actor KafkaAdmin {
+    private let thread: BlockingThread
+    private let configuration: KafkaConfiguration
+    private var handle: KafkaHandle?
+
+    /// The thread of its own on which all calls into librdkafka are made.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// Makes the client; connections are opened by the first call.
+    public init(configuration: KafkaConfiguration, logger: Logger) async throws {
+        thread = BlockingThread(name: "kafka-admin")
+        self.configuration = configuration
+        handle = nil
+        // Each call reads the reports itself while it waits.
+        handle = try KafkaHandle(
+            RD_KAFKA_PRODUCER, configuration: configuration, role: .init(fixed: ["statistics.interval.ms": "0"]),
+            signal: QueueSignal {}, logger: logger)
+    }
+
+    isolated deinit { handle?.destroy() }
+
+    /// Throws when no broker answers within `limit`; the error tells refused connections, unknown names, refused
+    /// log-ins and TLS failures apart.
+    public func checkReachable(within limit: Duration) throws {
+        _ = try topics(within: limit)
+    }
+
+    /// The topics that exist, with their numbers of partitions.
+    public func topics(within limit: Duration) throws -> [String: Int] {
+        try openHandle().topics(configuration: configuration, deadline: .after(limit))
+    }
+
+    /// Makes the topics of `definitions` that do not exist, and returns when brokers know them.
+    ///
+    /// Throws the first error, at the latest after about `limit`; calling it again goes on where it stopped.
+    public func ensureTopics(
+        _ definitions: [KafkaTopicDefinition], within limit: Duration
+    ) throws -> KafkaTopicsReport {
+        let handle = try openHandle()
+        let deadline = Deadline.after(limit)
+        var existing = try handle.topics(configuration: configuration, deadline: deadline)
+        var report = KafkaTopicsReport()
+        let missing = definitions.filter { existing[$0.name] == nil }
+        if !missing.isEmpty {
+            // Others may make the same topics at this moment; such a topic is not ours.
+            report.created = try handle.createTopics(missing, deadline: deadline)
+            while definitions.contains(where: { existing[$0.name] == nil }) {
+                guard !deadline.hasPassed else {
+                    throw KafkaError(code: .timedOut, action: "see the new topics on the brokers")
+                }
+                handle.pause()
+                existing = try handle.topics(configuration: configuration, deadline: deadline)
+            }
+        }
+        for definition in definitions {
+            if !report.created.contains(definition.name) { report.existing.append(definition.name) }
+            if let actual = existing[definition.name], actual < definition.partitions {
+                report.tooFewPartitions.append(
+                    .init(name: definition.name, actual: actual, wanted: definition.partitions))
+            }
+        }
+        return report
+    }
+
+    /// Closes the client. Throws when librdkafka does not let go of it within `limit`; it is then left behind.
+    public nonisolated func close(within limit: Duration = .seconds(10)) async throws {
+        let closed: Void? = try await withTimeLimit(limit) { await self.closeClient() }
+        guard closed != nil else { throw KafkaError(code: .timedOut, action: "close the Kafka admin client") }
+    }
+
+    private func closeClient() {
+        handle?.destroy()
+        handle = nil
+    }
+
+    private func openHandle() throws(KafkaError) -> KafkaHandle {
+        guard let handle else {
+            throw KafkaError(code: .closed, action: "talk to Kafka", cause: "the admin client was closed")
+        }
+        return handle
+    }
+}

@@ -1,0 +1,249 @@
+internal import CLibRdKafka
+public import Service
+
+/// How to reach a Kafka cluster: what all clients of a process have in common.
+///
+/// | setting | property of librdkafka |
+/// | --- | --- |
+/// | `BDA_KAFKA_BOOTSTRAP_SERVERS` | `bootstrap.servers` |
+/// | `BDA_KAFKA_SASL_PASSWORD`, `BDA_KAFKA_SSL_KEY_PASSWORD` (or `…_FILE`) | `sasl.password`, `ssl.key.password` |
+/// | any other `BDA_KAFKA_<PROPERTY>` | the property in lower case, dots for underscores |
+///
+/// Properties on which this module's promises rest are refused. Values never show in a description: some are secrets.
+public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomReflectable {
+    /// `host:port`, comma-separated.
+    public let bootstrapServers: String
+    /// The name under which brokers and logs know this process.
+    public let clientID: String
+    /// Properties of librdkafka beside those that this module sets.
+    let properties: [String: String]
+
+    /// A real cluster, with more `properties` of librdkafka under their own names.
+    ///
+    /// Throws for the first property that librdkafka or this module refuses.
+    public init(bootstrapServers: String, clientID: String, properties: [String: String] = [:]) throws(KafkaError) {
+        self.init(bootstrapServers: bootstrapServers, clientID: clientID, accepted: properties)
+        for (name, value) in properties.sorted(by: { $0.key < $1.key }) {
+            if let refusal = Self.refusal(of: name, value: value) {
+                throw KafkaError(
+                    code: .invalidArgument, action: "set the Kafka property '\(name)'", cause: refusal.problem,
+                    hint: refusal.hint)
+            }
+        }
+    }
+
+    /// A `KafkaMockCluster` at `bootstrapServers`.
+    static func mockCluster(bootstrapServers: String, clientID: String) -> KafkaConfiguration {
+        KafkaConfiguration(
+            bootstrapServers: bootstrapServers, clientID: clientID,
+            // It holds every rebalance for the session's length, and does not wake a waiting fetch when data comes.
+            accepted: ["session.timeout.ms": "3000", "heartbeat.interval.ms": "500", "fetch.wait.max.ms": "10"])
+    }
+
+    /// Reads the settings above; what is wrong is recorded in `settings`, which throws when it is finished.
+    public init(settings: inout SettingsReader, clientID: String) {
+        let servers = settings.string("BDA_KAFKA_BOOTSTRAP_SERVERS")
+        var properties: [String: String] = [:]
+        for (name, value) in settings.properties(prefix: "BDA_KAFKA_").sorted(by: { $0.key < $1.key }) {
+            if let refusal = Self.refusal(of: name, value: value) {
+                settings.refuse(Self.setting(of: name), problem: refusal.problem, hint: refusal.hint)
+            } else {
+                properties[name] = value
+            }
+        }
+        properties["sasl.password"] = settings.secret("BDA_KAFKA_SASL_PASSWORD")?.reveal()
+        properties["ssl.key.password"] = settings.secret("BDA_KAFKA_SSL_KEY_PASSWORD")?.reveal()
+        self.init(bootstrapServers: servers, clientID: clientID, accepted: properties)
+    }
+
+    private init(bootstrapServers: String, clientID: String, accepted properties: [String: String]) {
+        self.bootstrapServers = bootstrapServers
+        self.clientID = clientID
+        self.properties = properties
+    }
+
+    /// The variables by which another process of ours reaches the same cluster in the same way. They may hold secrets.
+    public var environment: [String: String] {
+        var variables = ["BDA_KAFKA_BOOTSTRAP_SERVERS": bootstrapServers]
+        for (name, value) in properties { variables[Self.setting(of: name)] = value }
+        return variables
+    }
+
+    /// The address and the names of the properties.
+    public var description: String {
+        let names = properties.isEmpty ? "" : ", with \(properties.keys.sorted().joined(separator: ", "))"
+        return "Kafka at \(bootstrapServers)\(names)"
+    }
+
+    /// As `description`, so that `dump` shows no value either.
+    public var customMirror: Mirror { Mirror(reflecting: description) }
+
+    /// The SASL mechanism in use, in capitals; nil without SASL.
+    var saslMechanism: String? {
+        let security = properties["security.protocol"]?.lowercased() ?? "plaintext"
+        guard security.hasPrefix("sasl") else { return nil }
+        // librdkafka's own default.
+        return (properties["sasl.mechanisms"] ?? properties["sasl.mechanism"] ?? "GSSAPI").uppercased()
+    }
+}
+
+extension KafkaConfiguration {
+    /// Why a property cannot be set.
+    struct Refusal {
+        let problem: String
+        let hint: String?
+    }
+
+    /// The setting of the property `name`.
+    static func setting(of name: String) -> String {
+        "BDA_KAFKA_" + String(name.uppercased().map { $0 == "." ? "_" : $0 })
+    }
+
+    /// What speaks against `name` = `value`; nil if nothing does. A value is never repeated: it may be a secret.
+    static func refusal(of name: String, value: String) -> Refusal? {
+        if let reason = ownedProperties[name] {
+            return Refusal(problem: "'\(name)' is set by the program: \(reason)", hint: "remove it")
+        }
+        guard let scratch = try? Properties() else { return nil }
+        do {
+            try scratch.set(name, value)
+            return nil
+        } catch {
+            return Refusal(
+                problem: value.isEmpty ? error.cause : error.cause.replacing(value, with: "***"), hint: error.hint)
+        }
+    }
+
+    private static let perRole = "it follows from what the client is used for"
+    private static let offsets = "offsets are committed once a job is claimed"
+    private static let bounded = "memory and delay were measured with the program's value"
+
+    /// Properties that are refused, and why.
+    static let ownedProperties: [String: String] = [
+        "bootstrap.servers": "use BDA_KAFKA_BOOTSTRAP_SERVERS",
+        "metadata.broker.list": "use BDA_KAFKA_BOOTSTRAP_SERVERS",
+        "client.id": perRole,
+        "group.id": perRole,
+        "group.instance.id": "a second process with one instance id ends the first for good",
+        "group.protocol.type": perRole,
+        "partition.assignment.strategy":
+            "all members must have one, and librdkafka's cooperative-sticky loses partitions with manual commits",
+        "client.rack": "librdkafka 2.0.2 aborts when it fetches from followers during a rebalance",
+        "enable.auto.commit": offsets,
+        "enable.auto.offset.store": offsets,
+        "auto.commit.enable": offsets,
+        "auto.commit.interval.ms": offsets,
+        "auto.offset.reset": offsets,
+        "offset.store.method": offsets,
+        "enable.partition.eof": perRole,
+        "max.poll.interval.ms": "it does not limit how long a job may run",
+        "queued.min.messages": bounded,
+        "queued.max.messages.kbytes": bounded,
+        "fetch.message.max.bytes": bounded,
+        "max.partition.fetch.bytes": bounded,
+        "enable.idempotence": "a message must not be repeated or reordered by a retry",
+        "acks": "a message counts once all replicas in sync have it",
+        "request.required.acks": "a message counts once all replicas in sync have it",
+        "max.in.flight": "a message must not be repeated or reordered by a retry",
+        "max.in.flight.requests.per.connection": "a message must not be repeated or reordered by a retry",
+        "retries": "sending is limited by time, not by tries",
+        "message.send.max.retries": "sending is limited by time, not by tries",
+        "message.timeout.ms": "sending must outlast a restart of the brokers",
+        "delivery.timeout.ms": "sending must outlast a restart of the brokers",
+        "linger.ms": perRole,
+        "queue.buffering.max.ms": perRole,
+        "transactional.id": "no transactions are used",
+        "transaction.timeout.ms": "no transactions are used",
+        "statistics.interval.ms": "the metrics are made from it",
+        "log.queue": "logs go where the program's logs go",
+        "enabled_events": "it follows from what the client is used for",
+        "test.mock.num.brokers": "the embedded cluster is for `bda-coordinator local` only",
+    ]
+}
+
+extension KafkaConfiguration {
+    /// What a kind of client sets by itself: `defaults`, which the user may replace, and what is `fixed`.
+    struct Role {
+        var defaults: [String: String] = [:]
+        var fixed: [String: String]
+    }
+
+    /// Owner of a `rd_kafka_conf_t` until a handle takes it over.
+    struct Properties: ~Copyable {
+        private let pointer: OpaquePointer
+
+        init() throws(KafkaError) {
+            guard let pointer = rd_kafka_conf_new() else {
+                throw KafkaError(code: .notImplemented, action: "make a Kafka configuration", cause: "no memory")
+            }
+            self.pointer = pointer
+        }
+
+        deinit { rd_kafka_conf_destroy(pointer) }
+
+        func set(_ name: String, _ value: String) throws(KafkaError) {
+            var text = ErrorText()
+            guard rd_kafka_conf_set(pointer, name, value, &text.buffer, ErrorText.size) == RD_KAFKA_CONF_OK else {
+                throw KafkaError(
+                    code: .invalidArgument, action: "set the Kafka property '\(name)'",
+                    cause: text.string,
+                    hint: "see librdkafka's CONFIGURATION.md for the properties of version \(KafkaLibrary.version)")
+            }
+        }
+
+        func enableEvents(_ events: Int32) { rd_kafka_conf_set_events(pointer, events) }
+
+        /// Makes the client, which owns the configuration from then on; on failure it is freed here.
+        consuming func makeClient(_ type: rd_kafka_type_t) throws(KafkaError) -> OpaquePointer {
+            var text = ErrorText()
+            if let client = rd_kafka_new(type, pointer, &text.buffer, ErrorText.size) {
+                discard self
+                return client
+            }
+            _ = consume self
+            throw KafkaError(
+                code: .invalidArgument, action: "make a Kafka client", cause: text.string,
+                hint: "check the settings that begin with BDA_KAFKA_")
+        }
+    }
+
+    /// All properties of a client of this `role`.
+    func makeProperties(role: Role) throws(KafkaError) -> Properties {
+        let merged = Self.general.merging(role.defaults) { $1 }.merging(properties) { $1 }.merging(role.fixed) { $1 }
+            .merging(["bootstrap.servers": bootstrapServers, "client.id": clientID, "log.queue": "true"]) { $1 }
+        let result = try Properties()
+        for (name, value) in merged.sorted(by: { $0.key < $1.key }) { try result.set(name, value) }
+        return result
+    }
+
+    /// A broken connection is found and tried again soon, small messages leave at once, and idle disconnects are no news.
+    private static let general = [
+        "socket.keepalive.enable": "true", "socket.nagle.disable": "true", "reconnect.backoff.ms": "100",
+        "reconnect.backoff.max.ms": "10000", "log.connection.close": "false",
+    ]
+
+    /// `error` with a better hint, where this configuration tells more than the code alone.
+    func explaining(_ error: KafkaError) -> KafkaError {
+        let hint: String?
+        if error.isAuthentication, let mechanism = saslMechanism {
+            hint = Self.scramHint(mechanism: mechanism, version: KafkaLibrary.version)
+        } else if error.code == .transport, error.cause.contains(/SSL.handshake/.ignoresCase()) {
+            // A broker that hangs up on a TLS client is no more than a lost connection to librdkafka.
+            hint = KafkaError.Code.ssl.hint
+        } else {
+            hint = nil
+        }
+        guard let hint else { return error }
+        return KafkaError(
+            code: error.code, action: error.action, cause: error.cause, isFatal: error.isFatal, hint: hint)
+    }
+
+    /// What to say when a log-in by `mechanism` failed and this release of librdkafka may be the reason.
+    static func scramHint(mechanism: String, version: KafkaLibrary.Version) -> String? {
+        guard mechanism.hasPrefix("SCRAM"), version < KafkaLibrary.firstVersionWithScramForKafka4 else { return nil }
+        return "librdkafka \(version) cannot log in to Kafka 4 by \(mechanism), whatever the password (fixed in "
+            + "\(KafkaLibrary.firstVersionWithScramForKafka4)); use TLS client certificates, PLAIN over TLS or "
+            + "OAUTHBEARER, or a newer librdkafka. With Kafka 3, check BDA_KAFKA_SASL_USERNAME and "
+            + "BDA_KAFKA_SASL_PASSWORD"
+    }
+}

@@ -1,0 +1,290 @@
+internal import BlockingIO
+internal import CLibRdKafka
+public import Service
+
+/// A member of a consumer group whose tasks take one message each.
+///
+/// `run` must run for as long as the member shall keep its partitions: it answers rebalances and tells Kafka that the
+/// member lives, however long the caller works between two messages.
+///
+/// Delivery is at least once: what is not acknowledged is delivered again after a crash or a rebalance.
+public actor KafkaConsumer: Service {
+    private let thread: BlockingThread
+    private let configuration: KafkaConfiguration
+    private let topics: [String]
+    private let logger: Logger
+    private let metrics: KafkaConsumerMetrics
+    private let intake: MessageIntake
+    private var handle: KafkaHandle?
+    private var wake: QueueSignal?
+    private var end: KafkaError?
+    private var isCommitting = false
+    private var needsCommit = false
+    private var waitsBeforeCommit = false
+
+    /// What the group has given to this member, and what became of it.
+    public private(set) var state = State()
+
+    /// Figures of one consumer.
+    public struct State: Sendable, Hashable {
+        /// The partitions that this member reads now.
+        public internal(set) var assignment: [KafkaPartition] = []
+        /// Assignments that were received.
+        public internal(set) var rebalances = 0
+        /// Assignments that were given up, `lostAssignments` included.
+        public internal(set) var revocations = 0
+        /// Assignments that the group had given to others before this member knew.
+        public internal(set) var lostAssignments = 0
+        /// Acknowledgements that came after their partition was given up; the message is delivered again.
+        public internal(set) var staleAcknowledgements = 0
+        /// Commits that failed; the messages are delivered again if the partition moves now.
+        public internal(set) var failedCommits = 0
+        /// Messages that wait in the assigned partitions, by librdkafka's newest statistics; nil while it is unknown.
+        public internal(set) var lag: Int64?
+    }
+
+    /// The thread of its own on which all calls into librdkafka are made.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// Makes the client; it joins `group` when `run` begins.
+    public init(
+        configuration: KafkaConfiguration, group: String, topics: [String], metrics: MetricsRegistry, logger: Logger
+    ) async throws {
+        try await self.init(
+            configuration: configuration, group: group, topics: topics, metrics: metrics, logger: logger,
+            properties: [:])
+    }
+
+    /// As above, with `properties` over this module's own: for tests, which cannot wait for minutes.
+    init(
+        configuration: KafkaConfiguration, group: String, topics: [String], metrics: MetricsRegistry, logger: Logger,
+        properties: [String: String]
+    ) async throws {
+        thread = BlockingThread(name: "kafka-consumer")
+        self.configuration = configuration
+        self.topics = topics
+        self.logger = logger
+        self.metrics = KafkaConsumerMetrics(registry: metrics)
+        intake = MessageIntake(logger: logger)
+        handle = nil
+        let signal = QueueSignal { [weak self] in
+            // A C callback has no task to be part of.
+            Task { await self?.serve() }
+        }
+        wake = signal
+        handle = try KafkaHandle(
+            RD_KAFKA_CONSUMER, configuration: configuration,
+            role: Self.role(group: group, properties: properties), signal: signal, logger: logger)
+    }
+
+    isolated deinit {
+        intake.close()
+        handle?.destroy()
+    }
+
+    /// Joins the group and stays a member until the task is cancelled; `close` then leaves the group.
+    ///
+    /// Throws `KafkaError` when librdkafka cannot go on with this client.
+    public func run() async throws {
+        guard let handle else { throw closedError() }
+        let code = withPartitionList(topics.map { (KafkaPartition(topic: $0, number: -1), -1) }) {
+            rd_kafka_subscribe(handle.pointer, $0)
+        }
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError(code: .init(code), action: "subscribe to \(topics.joined(separator: ", "))")
+        }
+        // librdkafka wakes us for all there is to do. This only tells it that we live, within max.poll.interval.ms.
+        while !Task.isCancelled, self.handle != nil {
+            serve()
+            if let end { throw end }
+            waitsBeforeCommit = false
+            commitIfNeeded()
+            try? await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// The next message, waiting for it at most `limit`; nil when the time is up. Any number of tasks may wait.
+    ///
+    /// Throws `CancellationError` when the task is cancelled, the message then goes to another one; `KafkaError` when
+    /// the consumer is closed or librdkafka cannot go on.
+    public func next(within limit: Duration) async throws -> KafkaReceivedMessage? {
+        if let end { throw end }
+        return try await intake.next(within: limit)
+    }
+
+    /// Tasks that wait in `next`.
+    public var waiting: Int { intake.waiting }
+
+    /// Notes that `message` need not be delivered again. The commit happens in the background; if it fails, or the
+    /// partition was given up meanwhile, that is counted, and the message is delivered again.
+    public func acknowledge(_ message: KafkaReceivedMessage) {
+        switch intake.acknowledge(message) {
+        case .waits: return
+        case .stale: noteStaleAcknowledgement()
+        case .position(let offset):
+            guard let handle else { return }
+            let partition = KafkaPartition(topic: message.topic, number: message.partition)
+            let code = withPartitionList([(partition, offset)]) { list in
+                let code = rd_kafka_offsets_store(handle.pointer, list)
+                return code == RD_KAFKA_RESP_ERR_NO_ERROR ? list.pointee.elems[0].err : code
+            }
+            // `_STATE` says that librdkafka knows of the revocation before we do.
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { return noteStaleAcknowledgement() }
+            needsCommit = true
+            commitIfNeeded()
+        }
+    }
+
+    /// Leaves the group, so that others get the partitions at once, and closes the client.
+    ///
+    /// Throws when librdkafka has not done so within `limit`; the client is then left behind, and the process should end.
+    public nonisolated func close(within limit: Duration = .seconds(10)) async throws {
+        let deadline = Deadline.after(limit)
+        let closed = try await withTimeLimit(limit + .seconds(1)) { await self.closeClient(deadline: deadline) }
+        guard closed == true else {
+            throw KafkaError(
+                code: .timedOut, action: "leave the Kafka consumer group",
+                hint: "nothing is lost by ending the process: what is not committed is delivered again")
+        }
+    }
+
+    /// Makes librdkafka fail for good, through its own hook for tests.
+    func induceFatalError() {
+        guard let handle else { return }
+        rd_kafka_test_fatal_error(handle.pointer, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "induced")
+    }
+
+    private static func role(group: String, properties: [String: String]) -> KafkaConfiguration.Role {
+        let defaults = [
+            "session.timeout.ms": "30000",
+            // Members learn of a newcomer by a heartbeat, so this is how long it waits for its partitions.
+            "heartbeat.interval.ms": "1000", "fetch.wait.max.ms": "100",
+        ]
+        let fixed = [
+            "group.id": group, "enable.auto.commit": "false", "enable.auto.offset.store": "false",
+            "auto.offset.reset": "earliest", "partition.assignment.strategy": "roundrobin",
+            "max.poll.interval.ms": "600000",
+            // With 1, a partition whose queue is full when a fetch is sent is missing from it: 1 % came 500 ms late.
+            "queued.min.messages": "10", "queued.max.messages.kbytes": "1024", "fetch.message.max.bytes": "65536",
+            "statistics.interval.ms": "10000",
+        ]
+        return .init(defaults: defaults, fixed: fixed.merging(properties) { $1 })
+    }
+
+    private func serve() {
+        guard let handle else { return }
+        handle.drain { handleEvent($0, of: handle) }
+        intake.deliver()
+    }
+
+    private func handleEvent(_ event: KafkaEvent, of handle: KafkaHandle) {
+        switch event {
+        case .assigned(let partitions):
+            guard let wake else { return }
+            intake.open(partitions, of: handle, wake: wake)
+            assign(partitions, of: handle)
+            state.rebalances += 1
+            metrics.rebalances.increment(by: 1)
+            noteAssignment(partitions)
+        case .revoked:
+            state.revocations += 1
+            if rd_kafka_assignment_lost(handle.pointer) != 0 {
+                state.lostAssignments += 1
+                metrics.lostAssignments.increment(by: 1)
+            } else {
+                // Requests keep their order, so this one leaves before the partitions are given up.
+                requestCommit(of: handle)
+            }
+            intake.close()
+            assign(nil, of: handle)
+            noteAssignment([])
+        case .committed(let code):
+            noteCommit(code)
+        case .statistics(let json):
+            guard let statistics = KafkaStatistics(json: json) else { return }
+            state.lag = statistics.lag(of: state.assignment)
+            metrics.record(lag: state.lag)
+            metrics.connectedBrokers.record(statistics.connectedBrokers)
+        case .error(let error):
+            let error = configuration.explaining(error)
+            error.log(to: logger)
+            if error.isFatal { fail(error) }
+        case .delivered: break
+        }
+    }
+
+    private func assign(_ partitions: [KafkaPartition]?, of handle: KafkaHandle) {
+        let code =
+            if let partitions {
+                // An offset of "invalid" means the committed one.
+                withPartitionList(partitions.map { ($0, Int64(RD_KAFKA_OFFSET_INVALID)) }) {
+                    rd_kafka_assign(handle.pointer, $0)
+                }
+            } else {
+                rd_kafka_assign(handle.pointer, nil)
+            }
+        if code != RD_KAFKA_RESP_ERR_NO_ERROR {
+            fail(KafkaError(code: .init(code), action: "take over the assigned partitions"))
+        }
+    }
+
+    private func noteAssignment(_ partitions: [KafkaPartition]) {
+        state.assignment = partitions.sorted()
+        state.lag = partitions.isEmpty ? 0 : nil
+        metrics.assignedPartitions.record(partitions.count)
+        metrics.record(lag: state.lag)
+        logger.debug("Kafka partitions assigned", metadata: [.count: "\(partitions.count)"])
+    }
+
+    private func noteStaleAcknowledgement() {
+        state.staleAcknowledgements += 1
+        metrics.staleAcknowledgements.increment(by: 1)
+    }
+
+    /// One commit is under way at a time; acknowledgements that come meanwhile share the next one.
+    private func commitIfNeeded() {
+        guard let handle, needsCommit, !isCommitting, !waitsBeforeCommit else { return }
+        requestCommit(of: handle)
+    }
+
+    private func requestCommit(of handle: KafkaHandle) {
+        guard needsCommit else { return }
+        needsCommit = false
+        isCommitting = handle.commit()
+    }
+
+    private func noteCommit(_ code: KafkaError.Code) {
+        isCommitting = false
+        if code.rawValue != 0, code != .noOffset {
+            state.failedCommits += 1
+            metrics.failedCommits.increment(by: 1)
+            logger.debug("Kafka commit failed", metadata: [.code: "\(code)"])
+            // `run` tries again within a second; after a rebalance there is nothing left to commit, which is no error.
+            needsCommit = true
+            waitsBeforeCommit = true
+        } else {
+            commitIfNeeded()
+        }
+    }
+
+    private func fail(_ error: KafkaError) {
+        end = error
+        intake.fail(error)
+    }
+
+    private func closedError() -> KafkaError {
+        KafkaError(code: .closed, action: "read from Kafka", cause: "the consumer was closed")
+    }
+
+    /// True when the client was closed in time.
+    private func closeClient(deadline: Deadline) -> Bool {
+        guard let handle else { return true }
+        self.handle = nil
+        if end == nil { fail(closedError()) }
+        requestCommit(of: handle)
+        intake.close()
+        guard handle.closeConsumer(deadline: deadline, { handleEvent($0, of: handle) }) else { return false }
+        handle.destroy()
+        return true
+    }
+}

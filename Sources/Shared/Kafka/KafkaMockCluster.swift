@@ -1,0 +1,76 @@
+internal import BlockingIO
+internal import CLibRdKafka
+public import Service
+
+/// librdkafka's broker inside this process: the embedded cluster of local mode and of tests.
+///
+/// Good for one run on one machine, and for nothing else: it listens on 127.0.0.1, forgets everything when it is closed,
+/// keeps 5 MiB of a partition and drops older messages without a word, has no topic administration, and a topic that a
+/// client asks for before it exists is made with 4 partitions. So topics are made here, before a client connects.
+public actor KafkaMockCluster {
+    private let thread: BlockingThread
+    private let logger: Logger
+    private var handle: KafkaHandle?
+    private var cluster: OpaquePointer?
+
+    /// Where clients find it; empty when it was closed.
+    public private(set) var bootstrapServers = ""
+
+    /// The thread of its own on which all calls into librdkafka are made.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// Starts one broker with `topics`, of which only names and numbers of partitions count.
+    public init(topics: [KafkaTopicDefinition], logger: Logger) async throws {
+        thread = BlockingThread(name: "kafka-mock")
+        self.logger = logger
+        handle = nil
+        try start(topics)
+    }
+
+    isolated deinit { stop() }
+
+    /// A client's way to this cluster; for another process, its `environment`.
+    public func configuration(clientID: String) -> KafkaConfiguration {
+        .mockCluster(bootstrapServers: bootstrapServers, clientID: clientID)
+    }
+
+    /// Makes the broker refuse and drop connections, or accept them again: an outage for tests.
+    public func setReachable(_ isReachable: Bool) {
+        guard let cluster else { return }
+        if isReachable {
+            rd_kafka_mock_broker_set_up(cluster, -1)
+        } else {
+            rd_kafka_mock_broker_set_down(cluster, -1)
+        }
+    }
+
+    /// Ends the broker; its messages are gone. Clients should be closed before.
+    public func close() { stop() }
+
+    private func start(_ topics: [KafkaTopicDefinition]) throws(KafkaError) {
+        // The broker lives in a client, which itself is not used.
+        let handle = try KafkaHandle(
+            RD_KAFKA_PRODUCER, configuration: .mockCluster(bootstrapServers: "", clientID: "bda-embedded-broker"),
+            role: .init(fixed: ["statistics.interval.ms": "0"]), signal: QueueSignal {}, logger: logger)
+        self.handle = handle
+        guard let cluster = rd_kafka_mock_cluster_new(handle.pointer, 1) else {
+            throw KafkaError(code: .notImplemented, action: "start the embedded broker", cause: "librdkafka refused")
+        }
+        self.cluster = cluster
+        for topic in topics {
+            let code = rd_kafka_mock_topic_create(cluster, topic.name, Int32(clamping: topic.partitions), 1)
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                throw KafkaError(code: .init(code), action: "create the topic '\(topic.name)' on the embedded broker")
+            }
+        }
+        bootstrapServers = String(cString: rd_kafka_mock_cluster_bootstraps(cluster))
+    }
+
+    private func stop() {
+        bootstrapServers = ""
+        if let cluster { rd_kafka_mock_cluster_destroy(cluster) }
+        cluster = nil
+        handle?.destroy()
+        handle = nil
+    }
+}

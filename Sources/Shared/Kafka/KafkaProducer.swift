@@ -1,0 +1,286 @@
+internal import BlockingIO
+internal import CLibRdKafka
+public import Service
+
+/// Sends messages, each acknowledged by all replicas in sync.
+///
+/// The producer is idempotent: its own retries neither repeat nor reorder messages. After a fatal error of librdkafka (it
+/// has lost count of what the broker has) it goes on with a new client and sends again what was not confirmed; such a
+/// message may arrive twice, so readers must tell messages by an id of their own.
+public actor KafkaProducer {
+    /// Messages that one call of `send` hands over together.
+    private final class Batch {
+        let done = OneShot<Void>()
+        var remaining: Int
+        var failure: KafkaError?
+
+        init(count: Int) { remaining = count }
+    }
+
+    private struct Pending {
+        let message: KafkaMessage
+        let batch: Batch
+    }
+
+    private let thread: BlockingThread
+    private let configuration: KafkaConfiguration
+    private let role: KafkaConfiguration.Role
+    private let topics: [String]
+    private let maximumMessageBytes: Int
+    private let logger: Logger
+    private var handle: KafkaHandle?
+    /// Messages without a delivery report, by the number that librdkafka gives back with it.
+    private var pending: [UInt: Pending] = [:]
+    /// Numbers of messages that librdkafka had no room for, in order.
+    private var backlog: [UInt] = []
+    private var lastID: UInt = 0
+    /// Why nothing more is taken.
+    private var end: KafkaError?
+    private var idleWaiters: [OneShot<Void>] = []
+    /// Clients that failed for good since the last message was delivered.
+    private var failedClients = 0
+
+    /// Times that a fatal error made a new client necessary.
+    public private(set) var recoveries = 0
+
+    /// Messages that were given to `send` and are not confirmed.
+    public var unconfirmed: Int { pending.count }
+
+    /// The thread of its own on which all calls into librdkafka are made.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// Makes the client; connections are opened when something is sent.
+    ///
+    /// - Parameters:
+    ///   - topics: where messages will go, as far as known: the first one to any other topic may take a second longer.
+    ///   - linger: how long a message waits for others to share a request with; zero for what somebody waits for.
+    ///   - maximumMessageBytes: `send` refuses larger messages (key, value and headers).
+    ///   - messageTimeout: how long a message is tried before `send` throws; it must outlast a restart of the brokers.
+    public init(
+        configuration: KafkaConfiguration, topics: [String] = [], linger: Duration, maximumMessageBytes: Int = 65536,
+        messageTimeout: Duration = .seconds(30 * 60), logger: Logger
+    ) async throws {
+        thread = BlockingThread(name: "kafka-producer")
+        self.configuration = configuration
+        self.topics = topics
+        self.maximumMessageBytes = maximumMessageBytes
+        self.logger = logger
+        role = .init(fixed: [
+            "enable.idempotence": "true", "acks": "all", "linger.ms": "\(linger.milliseconds)",
+            "message.timeout.ms": "\(messageTimeout.milliseconds)", "statistics.interval.ms": "0",
+            // Otherwise messages without key or partition go to one partition for 10 ms, not to all in turn.
+            "sticky.partitioning.linger.ms": "0",
+        ])
+        handle = nil
+        handle = try makeHandle()
+    }
+
+    isolated deinit { handle?.destroy() }
+
+    /// Sends `message`; returns when all replicas in sync have it.
+    ///
+    /// Waits as long as the brokers are away, up to the message timeout. Throws `KafkaError`, or `CancellationError` when
+    /// the task is cancelled: the message may arrive all the same.
+    public func send(_ message: KafkaMessage) async throws {
+        try await send(contentsOf: [message])
+    }
+
+    /// Sends `messages` together; returns when all replicas in sync have all of them. Messages of one partition arrive in
+    /// this order.
+    ///
+    /// Throws the first error when all reports have come; the messages that it does not concern have arrived.
+    public func send(contentsOf messages: [KafkaMessage]) async throws {
+        guard !messages.isEmpty else { return }
+        for message in messages where message.size > maximumMessageBytes {
+            throw KafkaError(
+                code: .messageTooLarge, action: "send to '\(message.topic)'",
+                cause: "the message has \(message.size) bytes, \(maximumMessageBytes) are allowed")
+        }
+        if let end { throw end }
+        let batch = Batch(count: messages.count)
+        for message in messages {
+            lastID += 1
+            pending[lastID] = Pending(message: message, batch: batch)
+            backlog.append(lastID)
+        }
+        submitBacklog()
+        try await batch.done.value
+    }
+
+    /// Waits for the messages under way at most `limit`, then closes the client. What is not confirmed by then fails
+    /// with an error in its `send`. Throws when librdkafka does not let go of the client in time.
+    public nonisolated func close(within limit: Duration = .seconds(10)) async throws {
+        let closed: Void? = try await withTimeLimit(limit + .seconds(5)) { await self.closeClient(within: limit) }
+        guard closed != nil else {
+            throw KafkaError(
+                code: .timedOut, action: "close the Kafka producer", hint: "nothing is lost by ending the process")
+        }
+    }
+
+    private func makeHandle() throws(KafkaError) -> KafkaHandle {
+        let signal = QueueSignal { [weak self] in
+            // A C callback has no task to be part of.
+            Task { await self?.serve() }
+        }
+        let handle = try KafkaHandle(
+            RD_KAFKA_PRODUCER, configuration: configuration, role: role, signal: signal, logger: logger)
+        handle.prepare(topics: topics)
+        return handle
+    }
+
+    private func closeClient(within limit: Duration) async {
+        if end == nil { end = KafkaError(code: .closed, action: "send to Kafka", cause: "the producer was closed") }
+        if !pending.isEmpty {
+            let idle = OneShot<Void>()
+            idleWaiters.append(idle)
+            let timer = Task {
+                try await Task.sleep(for: limit)
+                idle.resolve(.success(()))
+            }
+            try? await idle.value
+            timer.cancel()
+        }
+        // Another call may have closed it meanwhile.
+        guard let handle else { return }
+        self.handle = nil
+        rd_kafka_purge(handle.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
+        handle.drain { if case .delivered(let reports) = $0 { note(reports, of: handle) } }
+        for id in pending.keys { finish(id, failure: end) }
+        backlog.removeAll()
+        handle.destroy()
+    }
+
+    /// Reads what librdkafka reports, and goes on with what that made possible.
+    private func serve() {
+        guard let handle else { return }
+        var fatal: KafkaError?
+        handle.drain { event in
+            switch event {
+            case .delivered(let reports): note(reports, of: handle)
+            case .error(let error):
+                if error.isFatal { fatal = error } else { configuration.explaining(error).log(to: logger) }
+            case .assigned, .revoked, .committed, .statistics: break
+            }
+        }
+        if let fatal { replaceClient(after: fatal) }
+        submitBacklog()
+    }
+
+    private func submitBacklog() {
+        var submitted = 0
+        defer { backlog.removeFirst(submitted) }
+        for id in backlog {
+            guard let handle, let message = pending[id]?.message else {
+                submitted += 1
+                continue
+            }
+            let code = Self.produce(message, id: id, on: handle.pointer)
+            switch code {
+            case RD_KAFKA_RESP_ERR_NO_ERROR: break
+            // Reports of messages under way make room, and bring us back here.
+            case RD_KAFKA_RESP_ERR__QUEUE_FULL: return
+            // Stays pending; `serve` hears of the error and sends it by a new client.
+            case RD_KAFKA_RESP_ERR__FATAL: return
+            default: finish(id, failure: failure(.init(code), topic: message.topic))
+            }
+            submitted += 1
+        }
+    }
+
+    private func note(_ reports: [(id: UInt, code: KafkaError.Code)], of handle: KafkaHandle) {
+        // What a failed client did not deliver is sent by the next one.
+        let hasFailed = handle.hasFailed
+        for (id, code) in reports {
+            if code.rawValue == 0 {
+                failedClients = 0
+                handle.forgetErrors()
+                finish(id, failure: nil)
+            } else if !hasFailed, let topic = pending[id]?.message.topic {
+                finish(id, failure: failure(code, topic: topic))
+            }
+        }
+    }
+
+    private func finish(_ id: UInt, failure: KafkaError?) {
+        guard let entry = pending.removeValue(forKey: id) else { return }
+        if entry.batch.failure == nil { entry.batch.failure = failure }
+        entry.batch.remaining -= 1
+        if entry.batch.remaining == 0 {
+            entry.batch.done.resolve(entry.batch.failure.map { .failure($0) } ?? .success(()))
+        }
+        if pending.isEmpty {
+            for waiter in idleWaiters { waiter.resolve(.success(())) }
+            idleWaiters.removeAll()
+        }
+    }
+
+    /// Sends what is not confirmed by a new client. Gives up when several in a row failed without delivering anything.
+    private func replaceClient(after error: KafkaError) {
+        guard let old = handle else { return }
+        handle = nil
+        failedClients += 1
+        logger.warning("Kafka producer is made anew", metadata: [.error: "\(error)", .count: "\(pending.count)"])
+        rd_kafka_purge(old.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
+        // Reports of what did arrive may still lie there.
+        old.drain { if case .delivered(let reports) = $0 { note(reports, of: old) } }
+        old.destroy()
+        guard failedClients <= 5 else { return giveUp(error) }
+        do throws(KafkaError) {
+            handle = try makeHandle()
+        } catch {
+            return giveUp(error)
+        }
+        recoveries += 1
+        backlog = pending.keys.sorted()
+    }
+
+    private func giveUp(_ error: KafkaError) {
+        end = error
+        for id in pending.keys { finish(id, failure: error) }
+        backlog.removeAll()
+    }
+
+    private func failure(_ code: KafkaError.Code, topic: String) -> KafkaError {
+        if let end, code == .purgedInQueue || code == .purgedInFlight { return end }
+        let cause = code == .messageTimedOut ? handle?.likelyCause() : nil
+        return configuration.explaining(
+            KafkaError(
+                code: cause?.code ?? code, action: "send to '\(topic)'",
+                cause: cause.map { "\(code.text): \($0.cause)" }))
+    }
+
+    private static func produce(_ message: KafkaMessage, id: UInt, on handle: OpaquePointer) -> rd_kafka_resp_err_t {
+        var headers: OpaquePointer?
+        if !message.headers.isEmpty {
+            headers = rd_kafka_headers_new(message.headers.count)
+            for header in message.headers {
+                _ = header.value.withUnsafeBytes {
+                    rd_kafka_header_add(headers, header.name, -1, $0.baseAddress, $0.count)
+                }
+            }
+        }
+        let code = message.value.withUnsafeBytes { value in
+            (message.key ?? []).withUnsafeBytes { key in
+                bda_rd_kafka_produce(
+                    handle, message.topic, message.partition ?? -1, message.key == nil ? nil : key.baseAddress,
+                    key.count, value.baseAddress, value.count, message.timestamp ?? 0, headers,
+                    UnsafeMutableRawPointer(bitPattern: id))
+            }
+        }
+        if code != RD_KAFKA_RESP_ERR_NO_ERROR, let headers { rd_kafka_headers_destroy(headers) }
+        return code
+    }
+
+    /// Makes librdkafka fail for good, as it does when it has lost count, through its own hook for tests.
+    func induceFatalError() {
+        guard let handle else { return }
+        rd_kafka_test_fatal_error(handle.pointer, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "induced")
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded up.
+    var milliseconds: Int64 {
+        components.seconds * 1000 + (components.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+    }
+}

@@ -1,0 +1,121 @@
+internal import BlockingIO
+internal import CLibRdKafka
+public import Service
+
+/// Reads all partitions of one topic, outside any group: every reader gets every message, and nothing is committed.
+///
+/// Partitions that are added to the topic later are not read.
+public actor KafkaTopicReader {
+    /// Where reading begins.
+    public enum Start: Sendable {
+        /// The oldest message that is kept.
+        case beginning
+        /// What is sent after `init` has returned.
+        case end
+    }
+
+    private let thread: BlockingThread
+    private let configuration: KafkaConfiguration
+    private let logger: Logger
+    private let intake: MessageIntake
+    private var handle: KafkaHandle?
+    private var wake: QueueSignal?
+    private var end: KafkaError?
+
+    /// The thread of its own on which all calls into librdkafka are made.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// Opens `topic`, which must exist. Throws `KafkaError`, at the latest after about `limit`.
+    public init(
+        configuration: KafkaConfiguration, topic: String, from start: Start, within limit: Duration = .seconds(30),
+        logger: Logger
+    ) async throws {
+        thread = BlockingThread(name: "kafka-reader")
+        self.configuration = configuration
+        self.logger = logger
+        intake = MessageIntake(logger: logger)
+        handle = nil
+        let signal = QueueSignal { [weak self] in
+            // A C callback has no task to be part of.
+            Task { await self?.serve() }
+        }
+        wake = signal
+        let handle = try KafkaHandle(
+            RD_KAFKA_CONSUMER, configuration: configuration,
+            role: .init(
+                defaults: ["fetch.wait.max.ms": "100"],
+                fixed: [
+                    // librdkafka reads assigned partitions only in a client with a group; this one never joins it.
+                    "group.id": configuration.clientID, "enable.auto.commit": "false",
+                    "enable.auto.offset.store": "false", "queued.max.messages.kbytes": "1024",
+                    // A reader that fell behind what the topic keeps goes on with the oldest message; that is logged.
+                    "auto.offset.reset": "earliest", "statistics.interval.ms": "0",
+                ]), signal: signal, logger: logger)
+        self.handle = handle
+        let deadline = Deadline.after(limit)
+        let metadata = try handle.topics(named: topic, configuration: configuration, deadline: deadline)
+        guard let count = metadata[topic] else {
+            throw KafkaError(code: .unknownTopic, action: "read the topic '\(topic)'")
+        }
+        let positions = try (0..<Int32(count)).map { number in
+            let partition = KafkaPartition(topic: topic, number: number)
+            switch start {
+            case .beginning: return (partition, Int64(RD_KAFKA_OFFSET_BEGINNING))
+            // librdkafka resolves "the end" some time after the assignment: what is sent in between would be missed.
+            case .end: return (partition, try handle.endOffset(of: partition, deadline: deadline))
+            }
+        }
+        intake.open(positions.map { $0.0 }, of: handle, wake: signal)
+        let code = withPartitionList(positions) { rd_kafka_assign(handle.pointer, $0) }
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError(code: .init(code), action: "read the topic '\(topic)'")
+        }
+    }
+
+    isolated deinit {
+        intake.close()
+        handle?.destroy()
+    }
+
+    /// The next message, waiting for it at most `limit`; nil when the time is up. Any number of tasks may wait.
+    ///
+    /// Throws `CancellationError` when the task is cancelled, the message then goes to another one; `KafkaError` when
+    /// the reader is closed or librdkafka cannot go on.
+    public func next(within limit: Duration) async throws -> KafkaReceivedMessage? {
+        if let end { throw end }
+        return try await intake.next(within: limit)
+    }
+
+    /// Closes the client. Throws when librdkafka does not let go of it within `limit`; it is then left behind.
+    public nonisolated func close(within limit: Duration = .seconds(10)) async throws {
+        let deadline = Deadline.after(limit)
+        let closed = try await withTimeLimit(limit + .seconds(1)) { await self.closeClient(deadline: deadline) }
+        guard closed == true else { throw KafkaError(code: .timedOut, action: "close the Kafka topic reader") }
+    }
+
+    private func serve() {
+        guard let handle else { return }
+        handle.drain { event in
+            guard case .error(let reported) = event else { return }
+            let error = configuration.explaining(reported)
+            error.log(to: logger)
+            if error.isFatal { fail(error) }
+        }
+        intake.deliver()
+    }
+
+    private func fail(_ error: KafkaError) {
+        end = error
+        intake.fail(error)
+    }
+
+    private func closeClient(deadline: Deadline) -> Bool {
+        guard let handle else { return true }
+        self.handle = nil
+        if end == nil { fail(KafkaError(code: .closed, action: "read from Kafka", cause: "the reader was closed")) }
+        intake.close()
+        guard handle.closeConsumer(deadline: deadline, { _ in }) else { return false }
+        handle.destroy()
+        return true
+    }
+}

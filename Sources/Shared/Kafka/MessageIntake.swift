@@ -1,0 +1,164 @@
+internal import BlockingIO
+internal import CLibRdKafka
+internal import Service
+
+/// The queues of the partitions that are being read, and the tasks that wait for a message. Confined to the actor of its
+/// client.
+///
+/// Nothing is taken off a queue unless a task waits for it, so what is not wanted yet stays within librdkafka's limits.
+/// Partitions are read in turn: what was published round-robin arrives in about the order of publishing.
+///
+/// The queues are taken from librdkafka before the assignment starts, and kept apart from its common queue: that one can
+/// then be read for rebalances while messages wait, and no partition must be paused (which costs up to a second, and
+/// outlives a rebalance).
+final class MessageIntake {
+    private final class Partition {
+        let id: KafkaPartition
+        let queue: KafkaQueue
+        var offsets = OffsetTracker()
+
+        init(id: KafkaPartition, queue: KafkaQueue) {
+            self.id = id
+            self.queue = queue
+        }
+    }
+
+    /// What an acknowledgement comes to.
+    enum Acknowledgement: Equatable {
+        /// The partition's position is now this offset.
+        case position(Int64)
+        /// Earlier messages are still being worked on.
+        case waits
+        /// The assignment with which the message came is gone.
+        case stale
+    }
+
+    private let logger: Logger
+    private var partitions: [Partition] = []
+    private var cursor = 0
+    /// Counts assignments.
+    private var assignment = 0
+    /// Messages that were taken for tasks that were cancelled meanwhile: at most one for each waiting task.
+    private var returned: [KafkaReceivedMessage] = []
+    private var waiters: [OneShot<KafkaReceivedMessage?>] = []
+
+    init(logger: Logger) { self.logger = logger }
+
+    /// The partitions that are being read.
+    var assigned: [KafkaPartition] { partitions.map(\.id) }
+
+    /// Tasks that wait in `next`.
+    var waiting: Int { waiters.count }
+
+    /// Takes the queues of `ids`; to be called before librdkafka is told to read them.
+    func open(_ ids: [KafkaPartition], of handle: KafkaHandle, wake: QueueSignal) {
+        close()
+        assignment += 1
+        for id in ids.sorted(by: { ($0.number, $0.topic) < ($1.number, $1.topic) }) {
+            guard let queue = rd_kafka_queue_get_partition(handle.pointer, id.topic, id.number) else { continue }
+            rd_kafka_queue_forward(queue, nil)
+            partitions.append(
+                Partition(id: id, queue: KafkaQueue(owning: queue, signal: QueueSignal { wake.raise() })))
+        }
+    }
+
+    /// Gives the queues back; to be called before librdkafka is told to stop reading, and before the client is closed.
+    func close() {
+        for partition in partitions { partition.queue.close() }
+        partitions.removeAll()
+        returned.removeAll()
+        cursor = 0
+    }
+
+    /// The next message, waiting for it at most `limit`; nil when the time is up.
+    ///
+    /// Throws `CancellationError` when the task is cancelled; a message that was meant for it goes to the next task.
+    func next(
+        within limit: Duration, isolation: isolated any Actor = #isolation
+    ) async throws -> KafkaReceivedMessage? {
+        try Task.checkCancellation()
+        if waiters.isEmpty, let message = take() { return message }
+        let waiter = OneShot<KafkaReceivedMessage?>()
+        waiters.append(waiter)
+        deliver()
+        let timer = Task {
+            try await Task.sleep(for: limit)
+            waiter.resolve(.success(nil))
+        }
+        defer {
+            timer.cancel()
+            waiters.removeAll { $0 === waiter }
+        }
+        let message = try await waiter.value
+        if Task.isCancelled, let message {
+            if message.assignment == assignment { returned.append(message) }
+            deliver()
+            throw CancellationError()
+        }
+        return message
+    }
+
+    /// Hands messages to waiting tasks as long as there are both.
+    func deliver() {
+        while !waiters.isEmpty, let message = take() {
+            // A waiter whose time is up or whose task was cancelled refuses.
+            while let waiter = waiters.first {
+                waiters.removeFirst()
+                if waiter.resolve(.success(message)) { break }
+                if waiters.isEmpty { returned.insert(message, at: 0) }
+            }
+        }
+    }
+
+    /// Ends all waits with `error`.
+    func fail(_ error: any Error) {
+        for waiter in waiters { waiter.resolve(.failure(error)) }
+        waiters.removeAll()
+    }
+
+    /// Notes that `message` is done.
+    func acknowledge(_ message: KafkaReceivedMessage) -> Acknowledgement {
+        guard message.assignment == assignment,
+            let partition = partitions.first(where: {
+                $0.id.number == message.partition && $0.id.topic == message.topic
+            })
+        else { return .stale }
+        return partition.offsets.acknowledge(message.offset).map(Acknowledgement.position) ?? .waits
+    }
+
+    private func take() -> KafkaReceivedMessage? {
+        if !returned.isEmpty { return returned.removeFirst() }
+        for step in 0..<partitions.count {
+            let index = (cursor + step) % partitions.count
+            if let message = take(from: partitions[index]) {
+                cursor = (index + 1) % partitions.count
+                return message
+            }
+        }
+        return nil
+    }
+
+    private func take(from partition: Partition) -> KafkaReceivedMessage? {
+        let signal = partition.queue.signal
+        while signal.isRaised {
+            signal.clear()
+            guard let raw = rd_kafka_consume_queue(partition.queue.pointer, 0) else { return nil }
+            defer { rd_kafka_message_destroy(raw) }
+            signal.keepRaised()
+            guard raw.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                // Such as a missing right or a log that was cut off; librdkafka goes on by itself where it can.
+                logger.warning(
+                    "Kafka cannot read a partition",
+                    metadata: [
+                        .topic: "\(partition.id.topic)", .kafkaPartition: "\(partition.id.number)",
+                        .code: "\(KafkaError.Code(raw.pointee.err))",
+                        .detail: "\(rd_kafka_message_errstr(raw).map { String(cString: $0) } ?? "")",
+                    ])
+                continue
+            }
+            partition.offsets.took(raw.pointee.offset)
+            return KafkaReceivedMessage(copying: raw, topic: partition.id.topic, assignment: assignment)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,85 @@
+import Foundation
+public import Kafka
+public import Service
+
+/// The Kafka clusters that tests run on: the embedded one always, and the real one at `BDA_TEST_KAFKA`
+/// (`host:port`, plaintext, a throw-away cluster: test topics stay behind).
+///
+/// Without that variable the tests on a real cluster are skipped; with `BDA_TEST_REQUIRE_KAFKA=1` they fail instead, so
+/// that a pipeline which should have a cluster cannot pass without one.
+public enum TestKafka: String, Sendable, CaseIterable {
+    /// `KafkaMockCluster`, a new one for each test.
+    case embedded
+    /// Apache Kafka.
+    case real
+
+    /// The clusters to repeat a test on.
+    public static var available: [TestKafka] { isRealExpected ? [.embedded, .real] : [.embedded] }
+
+    /// Whether tests on a real cluster shall run (and fail if there is none).
+    public static var isRealExpected: Bool { servers != nil || environment["BDA_TEST_REQUIRE_KAFKA"] == "1" }
+
+    /// Why a test on a real cluster is skipped.
+    public static let skipReason = "BDA_TEST_KAFKA (bootstrap servers of a real cluster) is not set"
+
+    /// Runs `body` with this cluster's configuration and the names of new topics, one for each number of partitions.
+    public func withTopics(
+        partitions: [Int], properties: [String: String] = [:],
+        _ body: (KafkaConfiguration, [String]) async throws -> Void
+    ) async throws {
+        try await withCluster(partitions: partitions, properties: properties) { try await body($0, $1) }
+    }
+
+    /// Runs `body` with this cluster's configuration and the name of one new topic.
+    public func withTopic(
+        partitions: Int, properties: [String: String] = [:], _ body: (KafkaConfiguration, String) async throws -> Void
+    ) async throws {
+        try await withCluster(partitions: [partitions], properties: properties) { try await body($0, $1[0]) }
+    }
+
+    /// A name that no other test has.
+    public static func uniqueName(_ purpose: String) -> String {
+        "test.\(purpose).\(UUID().uuidString.prefix(8).lowercased())"
+    }
+
+    /// A logger for clients under test, without the warnings that outages made on purpose bring.
+    public static let logger: Logger = {
+        var logger = Logger(label: "test.kafka")
+        logger.logLevel = .error
+        return logger
+    }()
+
+    private static let environment = ProcessInfo.processInfo.environment
+    private static var servers: String? { environment["BDA_TEST_KAFKA"].flatMap { $0.isEmpty ? nil : $0 } }
+
+    private func withCluster(
+        partitions: [Int], properties: [String: String], _ body: (KafkaConfiguration, [String]) async throws -> Void
+    ) async throws {
+        let topics = partitions.map { KafkaTopicDefinition(name: Self.uniqueName("topic"), partitions: $0) }
+        let names = topics.map(\.name)
+        switch self {
+        case .embedded:
+            let cluster = try await KafkaMockCluster(topics: topics, logger: Self.logger)
+            try await body(await cluster.configuration(clientID: "test"), names)
+            await cluster.close()
+        case .real:
+            let configuration = try Self.realConfiguration(properties: properties)
+            let admin = try await KafkaAdmin(configuration: configuration, logger: Self.logger)
+            _ = try await admin.ensureTopics(topics, within: .seconds(30))
+            try await admin.close()
+            try await body(configuration, names)
+        }
+    }
+
+    /// The configuration of the real cluster; throws when there is none.
+    public static func realConfiguration(properties: [String: String] = [:]) throws -> KafkaConfiguration {
+        guard let servers else { throw NoCluster() }
+        return try KafkaConfiguration(bootstrapServers: servers, clientID: "test", properties: properties)
+    }
+
+    /// Thrown by tests that need a real cluster when `BDA_TEST_REQUIRE_KAFKA=1` and there is none.
+    public struct NoCluster: Error, CustomStringConvertible {
+        /// The reason.
+        public var description: String { TestKafka.skipReason }
+    }
+}
