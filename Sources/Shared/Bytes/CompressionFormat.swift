@@ -24,14 +24,6 @@ public enum CompressionFormat: String, Sendable, Hashable, CaseIterable {
         case .zstd: 3
         }
     }
-
-    /// What a file's name ends in, with the dot.
-    public var fileExtension: String {
-        switch self {
-        case .gzip: ".gz"
-        case .zstd: ".zst"
-        }
-    }
 }
 
 /// Why bytes could not be compressed or decompressed. Never worth a second try: the same bytes fail again.
