@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import ObjectStore
@@ -143,6 +144,21 @@ import Testing
         _ = try folder.write("token", "second")
         _ = try await Self.load(environment)
         #expect(String(decoding: server.requests[1].body, as: UTF8.self).hasSuffix("WebIdentityToken=second"))
+    }
+
+    @Test(.enabled(if: TestObjectStore.runs(.moto), TestObjectStore.reason))
+    func `a role that a real service gave opens its store`() async throws {
+        let place = try TestObjectStore(.moto)
+        let folder = try Folder()
+        let store = try place.open([
+            "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "",
+            "AWS_WEB_IDENTITY_TOKEN_FILE": try folder.write("token", "token"),
+            "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/worker",
+            "AWS_ENDPOINT_URL_STS": try #require(place.environment["BDA_S3_ENDPOINT"]),
+        ])
+        _ = try await store.put("a", bytes: [1], options: WriteOptions(contentType: "text/csv"))
+        #expect(try await store.list(prefix: "").map(\.key) == ["a"])
+        try await place.remove()
     }
 
     @Test func `what STS refuses is told, without the token`() async throws {

@@ -122,6 +122,25 @@ import Testing
         #expect(error?.hint?.contains("http://") == true)
     }
 
+    @Test(
+        .enabled(
+            if: FileManager.default.isExecutableFile(atPath: TLSServer.program),
+            "\(TLSServer.program) is not installed"))
+    func `a certificate is believed when its authority is given`() async throws {
+        let server = try TLSServer()
+        var environment = Self.environment("https://localhost:\(server.port)")
+        let stranger = try Self.store(environment)
+        let error = await expect(.tls) { try await stranger.check() }
+        #expect(error?.isRetryable == false)
+        #expect(error?.curlCode == 60)
+        #expect(error?.hint?.contains("AWS_CA_BUNDLE") == true)
+        environment["AWS_CA_BUNDLE"] = server.certificate
+        try await Self.store(environment).check()
+        environment["AWS_CA_BUNDLE"] = "/nowhere.pem"
+        let blind = try Self.store(environment)
+        await expect(.tls) { try await blind.check() }
+    }
+
     // MARK: credentials and clock
 
     @Test func `an expired token is renewed once`() async throws {
