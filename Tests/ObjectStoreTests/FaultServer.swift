@@ -22,6 +22,8 @@ final class FaultServer: Sendable {
 
     enum Action: Sendable {
         case answer(Int, headers: [String: String] = [:], body: String = "")
+        /// Announces more bytes than it sends, and closes the connection.
+        case cutOff(announced: Int, body: String)
         /// Closes the connection with a reset instead of answering.
         case reset
         /// Says nothing until the client goes away.
@@ -102,6 +104,9 @@ final class FaultServer: Sendable {
                 text += "Content-Length: \(length)\r\n\r\n"
                 if request.method != "HEAD" { text += body }
                 guard send(connection, Array(text.utf8)) else { return }
+            case .cutOff(let announced, let body):
+                _ = send(connection, Array("HTTP/1.1 200 X\r\nContent-Length: \(announced)\r\n\r\n\(body)".utf8))
+                return
             case .reset:
                 return reset(connection)
             case .silence:
@@ -143,6 +148,11 @@ final class FaultServer: Sendable {
                 return Request(method: first[0], target: first[1], headers: headers, body: body)
             }
             guard receive(connection, &pending) else { return nil }
+            // The first byte of a TLS handshake: answered as servers without TLS do.
+            if pending.first == 0x16 {
+                _ = send(connection, Array("HTTP/1.1 400 X\r\nContent-Length: 0\r\n\r\n".utf8))
+                return nil
+            }
         }
     }
 

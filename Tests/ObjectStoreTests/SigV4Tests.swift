@@ -124,7 +124,7 @@ import Testing
     @Test(
         .enabled(
             if: ProcessInfo.processInfo.environment["BDA_TEST_PYTHON"] != nil,
-            "BDA_TEST_PYTHON is not set: a python3 with boto3"))
+            "BDA_TEST_PYTHON is not set: a python3 with botocore"))
     func `botocore signs the same`() throws {
         let python = try #require(ProcessInfo.processInfo.environment["BDA_TEST_PYTHON"])
         let answers = try Botocore.sign(Botocore.cases, python: python)
@@ -241,7 +241,7 @@ private enum Botocore {
     }
 
     private static let script = """
-        import json, sys, boto3
+        import json, sys, botocore.session
         from botocore.config import Config
 
         class Stop(Exception):
@@ -255,7 +255,7 @@ private enum Botocore {
             raise Stop
 
         for case in json.load(sys.stdin):
-            client = boto3.client(
+            client = botocore.session.get_session().create_client(
                 "s3", region_name="\(region)", aws_access_key_id="\(accessKeyID)",
                 aws_secret_access_key="\(secretAccessKey)", aws_session_token=case.get("token"),
                 config=Config(s3={"addressing_style": "path" if case["pathStyle"] else "virtual"},

@@ -55,8 +55,10 @@ actor CurlHandle {
         let collector = ReplyCollector(request.sink)
         curl_easy_reset(easy)
         errorText[0] = 0
-        let headers = setUp(request, collector)
+        try setUp(request, collector)
+        let headers = headerList(request)
         defer { curl_slist_free_all(headers) }
+        bda_curl_setopt_pointer(easy, CURLOPT_HTTPHEADER, headers)
 
         let added = curl_multi_add_handle(multi, easy)
         guard added == CURLM_OK else { throw CurlError(multi: added) }
@@ -84,89 +86,90 @@ actor CurlHandle {
         return collector.reply
     }
 
-    private func setUp(_ request: HTTPRequest, _ collector: ReplyCollector) -> UnsafeMutablePointer<curl_slist>? {
-        func set(_ option: CURLoption, _ value: Int) {
-            check(bda_curl_setopt_long(easy, option, value))
+    /// Sets every option of a transfer. The collector must live until it is over.
+    private func setUp(_ request: HTTPRequest, _ collector: ReplyCollector) throws(CurlError) {
+        func check(_ code: CURLcode) throws(CurlError) {
+            guard code == CURLE_OK else { throw CurlError(code, detail: "") }
         }
-        func set(_ option: CURLoption, _ value: String) {
-            check(bda_curl_setopt_string(easy, option, value))
+        func set(_ option: CURLoption, _ value: Int) throws(CurlError) {
+            try check(bda_curl_setopt_long(easy, option, value))
         }
-        func set(_ option: CURLoption, pointer: UnsafeRawPointer?) {
-            check(bda_curl_setopt_pointer(easy, option, pointer))
+        func set(_ option: CURLoption, _ value: String) throws(CurlError) {
+            try check(bda_curl_setopt_string(easy, option, value))
         }
-        // A wrong option is a bug here, not a fault of the network.
-        func check(_ code: CURLcode) {
-            precondition(code == CURLE_OK, "curl_easy_setopt: \(String(cString: curl_easy_strerror(code)))")
+        func set(_ option: CURLoption, pointer: UnsafeRawPointer?) throws(CurlError) {
+            try check(bda_curl_setopt_pointer(easy, option, pointer))
         }
 
-        set(CURLOPT_URL, request.url)
-        set(CURLOPT_PROTOCOLS_STR, "http,https")
-        set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1)
+        try set(CURLOPT_URL, request.url)
+        try set(CURLOPT_PROTOCOLS_STR, "http,https")
+        try set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1)
         // The path that was signed is the path that is sent.
-        set(CURLOPT_PATH_AS_IS, 1)
-        set(CURLOPT_FOLLOWLOCATION, 0)
-        set(CURLOPT_NOSIGNAL, 1)
+        try set(CURLOPT_PATH_AS_IS, 1)
+        try set(CURLOPT_FOLLOWLOCATION, 0)
+        try set(CURLOPT_NOSIGNAL, 1)
         // Giving up does not wait for a name server.
-        set(CURLOPT_QUICK_EXIT, 1)
-        set(CURLOPT_TCP_KEEPALIVE, 1)
-        set(CURLOPT_ERRORBUFFER, pointer: errorText)
-        set(CURLOPT_USERAGENT, "billing-data-aggregator")
-        set(CURLOPT_CONNECTTIMEOUT_MS, request.connectLimit.milliseconds)
-        set(CURLOPT_LOW_SPEED_LIMIT, 1)
-        set(CURLOPT_LOW_SPEED_TIME, request.stallLimit.milliseconds / 1000)
-        if let totalLimit = request.totalLimit { set(CURLOPT_TIMEOUT_MS, totalLimit.milliseconds) }
-        if request.isDirect { set(CURLOPT_NOPROXY, "*") }
-        if let caFile { set(CURLOPT_CAINFO, caFile) }
+        try set(CURLOPT_QUICK_EXIT, 1)
+        try set(CURLOPT_TCP_KEEPALIVE, 1)
+        try set(CURLOPT_ERRORBUFFER, pointer: errorText)
+        try set(CURLOPT_USERAGENT, "billing-data-aggregator")
+        try set(CURLOPT_CONNECTTIMEOUT_MS, request.connectLimit.milliseconds)
+        try set(CURLOPT_LOW_SPEED_LIMIT, 1)
+        try set(CURLOPT_LOW_SPEED_TIME, request.stallLimit.milliseconds / 1000)
+        if let totalLimit = request.totalLimit { try set(CURLOPT_TIMEOUT_MS, totalLimit.milliseconds) }
+        if request.isDirect { try set(CURLOPT_NOPROXY, "*") }
+        if let caFile { try set(CURLOPT_CAINFO, caFile) }
 
         switch request.method {
         case .get:
-            set(CURLOPT_HTTPGET, 1)
+            try set(CURLOPT_HTTPGET, 1)
         case .head:
-            set(CURLOPT_NOBODY, 1)
+            try set(CURLOPT_NOBODY, 1)
         case .delete:
-            set(CURLOPT_HTTPGET, 1)
-            set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
+            try set(CURLOPT_HTTPGET, 1)
+            try set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
         case .put, .post:
             // A body in memory, which libcurl can send again by itself when a kept connection turns out to be closed.
-            set(CURLOPT_POST, 1)
-            set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
+            try set(CURLOPT_POST, 1)
+            try set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
             let bytes = request.body?.bytes
-            check(bda_curl_setopt_off(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes?.count ?? 0)))
-            set(CURLOPT_POSTFIELDS, pointer: bytes?.baseAddress ?? UnsafeRawPointer(errorText))
-            set(CURLOPT_UPLOAD_BUFFERSIZE, 512 * 1024)
+            try check(bda_curl_setopt_off(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes?.count ?? 0)))
+            try set(CURLOPT_POSTFIELDS, pointer: bytes?.baseAddress ?? UnsafeRawPointer(errorText))
+            try set(CURLOPT_UPLOAD_BUFFERSIZE, 512 * 1024)
             // Above 1 MiB libcurl asks before it sends (Expect: 100-continue); a server that does not know that must not
             // cost a second for each part.
-            set(CURLOPT_EXPECT_100_TIMEOUT_MS, 300)
+            try set(CURLOPT_EXPECT_100_TIMEOUT_MS, 300)
         }
-        set(CURLOPT_BUFFERSIZE, 256 * 1024)
 
         let context = Unmanaged.passUnretained(collector).toOpaque()
-        check(
+        try check(
             bda_curl_setopt_write(easy, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
                 // `transfer` holds the collector until the transfer is over.
                 let collector = Unmanaged<ReplyCollector>.fromOpaque(context!).takeUnretainedValue()
                 return collector.addHeader(UnsafeRawBufferPointer(start: bytes, count: size * count))
             })
-        set(CURLOPT_HEADERDATA, pointer: context)
-        check(
+        try set(CURLOPT_HEADERDATA, pointer: context)
+        try check(
             bda_curl_setopt_write(easy, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
                 let collector = Unmanaged<ReplyCollector>.fromOpaque(context!).takeUnretainedValue()
                 return collector.addBody(UnsafeRawBufferPointer(start: bytes, count: size * count))
             })
-        set(CURLOPT_WRITEDATA, pointer: context)
+        try set(CURLOPT_WRITEDATA, pointer: context)
+    }
 
-        var list: UnsafeMutablePointer<curl_slist>?
+    /// The request's headers in libcurl's form, to be freed when the transfer is over.
+    private func headerList(_ request: HTTPRequest) -> UnsafeMutablePointer<curl_slist>? {
         var lines = request.headers.map { "\($0.name): \($0.value)" }
         if !request.headers.contains(where: { $0.name == "content-type" }) {
             // Otherwise libcurl declares a body to be a web form.
             lines.append("content-type:")
         }
+        var list: UnsafeMutablePointer<curl_slist>?
         for line in lines {
             precondition(!line.utf8.contains { $0 < 0x20 || $0 == 0x7f }, "a header with a control character")
             guard let longer = curl_slist_append(list, line) else { preconditionFailure("libcurl has no memory") }
             list = longer
         }
-        set(CURLOPT_HTTPHEADER, pointer: list)
         return list
     }
 }

@@ -100,6 +100,9 @@ struct S3ObjectStore: ObjectStore {
             guard info.size == reply.body.count else {
                 throw mismatch("get", key, "\(info.size) bytes were announced, \(reply.body.count) came")
             }
+            guard info.sha256 == nil || info.sha256 == SHA256.hash(reply.body) else {
+                throw mismatch("get", key, "the bytes that came have another SHA-256 than the object")
+            }
             return StoredObject(bytes: reply.body, info: info)
         } catch let error as ObjectStoreError where error.status == 404 && error.s3Code != "NoSuchBucket" {
             return nil
