@@ -115,11 +115,11 @@ kill_session() {
 
 # stop_session SID SIGNAL STARTED: the signal first, after ten seconds KILL.
 stop_session() {
-    local now step
+    local now deadline=$((SECONDS + 10))
     now=$(start_time "$1")
     [ -z "$now" ] || [ "$now" = "$3" ] || return 0 # the number belongs to another process by now
     kill_session "$2" "$1"
-    for ((step = 0; step < 100; step++)); do
+    while [ "$SECONDS" -lt "$deadline" ]; do
         [ -n "$(session_members "$1")" ] || return 0
         sleep 0.1
     done
@@ -140,13 +140,15 @@ spawn() {
     echo "$started $signal $(start_time "$started")" >>"$scratch/sessions"
 }
 
-# run COMMAND...: runs a command to its end; a signal to this script ends it and all its children at once.
+# run COMMAND...: runs a command to its end; a signal to this script ends it and all its children at once. It is ended
+# by TERM, or by the signal in $end_with.
 run() {
     local status=0 pid
-    spawn TERM "$@"
+    spawn "${end_with:-TERM}" "$@"
     pid=$started
     wait "$pid" || status=$?
-    kill_session TERM "$pid"
+    # What it left behind belongs to nobody.
+    kill_session KILL "$pid"
     sed -i "/^$pid /d" "$scratch/sessions"
     return "$status"
 }

@@ -97,10 +97,18 @@ export BDA_TEST_BIN
 export PATH=$postgres_bin:$PATH
 
 say "testing"
+# `swift test` shows nothing before its end unless it writes to a terminal, and then a test that hangs in continuous
+# integration leaves no trace. So the test program is started as SwiftPM would, where it lies where SwiftPM 6 puts it.
+tests=$BDA_TEST_BIN/billing-data-aggregatorPackageTests.xctest
+if [ -x "$tests" ]; then
+    tests=("$tests" --testing-library swift-testing)
+else
+    tests=(swift test --skip-build --disable-xctest "${strict[@]}")
+fi
 status=0
 exec {output}> >(exec tee "$scratch/log/tests.log")
 tee=$!
-run swift test --skip-build --disable-xctest "${strict[@]}" "${filter[@]}" >&"$output" 2>&1 || status=$?
+end_with=KILL run "${tests[@]}" "${filter[@]}" >&"$output" 2>&1 || status=$?
 exec {output}>&-
 wait "$tee"
 summary=$(grep -o 'Test run with .*' "$scratch/log/tests.log" | tail -n 1) || true
