@@ -53,6 +53,7 @@ begin() {
     local lock=${repo//\//_}_.build.lock
     ln -s "${TMPDIR:-/tmp}/$lock" "$scratch/tmp/$lock"
     export TMPDIR=$scratch/tmp
+    exec {terminal}>&2
     trap 'finish $?' EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
@@ -69,9 +70,12 @@ begin() {
 }
 
 finish() {
-    trap '' HUP INT TERM
+    # From here on nothing may end it early: no signal, no reader that has gone, no failing command.
+    trap '' HUP INT TERM PIPE
     trap - EXIT
-    [ "$1" -lt 128 ] || printf '\nstopping what was started ...\n' >&2
+    set +e
+    # Not to stderr, which may be a file here: the trap runs within the redirections of the command it interrupts.
+    [ "$1" -lt 128 ] || printf '\nstopping what was started ...\n' >&"$terminal"
     kill_session KILL "$guard"
     stop_all
     exit "$1"

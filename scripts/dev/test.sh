@@ -106,7 +106,7 @@ else
     tests=(swift test --skip-build --disable-xctest "${strict[@]}")
 fi
 status=0
-exec {output}> >(exec tee "$scratch/log/tests.log")
+exec {output}> >(exec setsid tee "$scratch/log/tests.log")
 tee=$!
 end_with=KILL run "${tests[@]}" "${filter[@]}" >&"$output" 2>&1 || status=$?
 exec {output}>&-
