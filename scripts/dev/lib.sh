@@ -74,6 +74,7 @@ finish() {
     trap '' HUP INT TERM PIPE
     trap - EXIT
     set +e
+    disown -a # or bash reports each one that was killed
     # Not to stderr, which may be a file here: the trap runs within the redirections of the command it interrupts.
     [ "$1" -lt 128 ] || printf '\nstopping what was started ...\n' >&"$terminal"
     kill_session KILL "$guard"

@@ -105,6 +105,7 @@ if [ -x "$tests" ]; then
 else
     tests=(swift test --skip-build --disable-xctest "${strict[@]}")
 fi
+[ -t 1 ] || export NO_COLOR=1
 status=0
 exec {output}> >(exec setsid tee "$scratch/log/tests.log")
 tee=$!
@@ -114,16 +115,16 @@ wait "$tee"
 summary=$(grep -o 'Test run with .*' "$scratch/log/tests.log" | tail -n 1) || true
 
 echo
+case $summary in
+    *" 0 tests"*) fail "no test ran" ${filter[@]:+"No test's name matches '${filter[1]}'."} ;;
+esac
 if [ "$status" -ne 0 ]; then
     logs=$repo/.build/test-logs
     rm -rf "$logs"
     cp -r "$scratch/log" "$logs"
-    printf 'FAILED. What tests and servers wrote lies in %s\n' "$logs"
+    printf 'FAILED (%s). What tests and servers wrote lies in %s\n' "$status" "$logs"
     exit 1
 fi
-case $summary in
-    "" | *" 0 tests"*) fail "no test ran" ${filter[@]:+"No test's name matches '${filter[1]}'."} ;;
-esac
 printf '%s\nPASSED' "$summary"
 [ ${#filter[@]} -eq 0 ] || printf ', with --filter only'
 [ "$with_lint" = yes ] || printf ', without the linters'
