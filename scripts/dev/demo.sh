@@ -55,8 +55,8 @@ need_packages "${build_packages[@]}"
 find_postgres
 
 say "building in release mode (the first time takes some minutes)"
-run swift build --configuration release --product bda-coordinator
-run swift build --configuration release --product bda-worker
+run swift build --configuration release --product bda-coordinator || fail "the build failed"
+run swift build --configuration release --product bda-worker || fail "the build failed"
 programs=$(swift build --configuration release --show-bin-path)
 
 say "starting a throw-away PostgreSQL"

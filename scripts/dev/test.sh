@@ -72,7 +72,7 @@ fi
 say "building (warnings are errors)"
 # The flag stands here and not in Package.swift: a warning of the next Swift must not break a clone's build.
 strict=(-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
-run swift build --build-tests "${strict[@]}"
+run swift build --build-tests "${strict[@]}" || fail "the build failed (warnings count as errors)"
 
 say "starting PostgreSQL"
 start_postgres
