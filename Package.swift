@@ -52,8 +52,8 @@ let package = Package(
         shared("Warehouse", ["Postgres", "Service", "JobModel", "Bytes", "BlockingIO"]),
 
         // One C library each; rows, messages and bytes, not jobs.
-        shared("Postgres", ["Service", "BlockingIO", "CLibPQ"]),
-        shared("Kafka", ["Service", "BlockingIO", "CLibRdKafka"]),
+        shared("Postgres", ["Service", "Bytes", "BlockingIO", "CLibPQ"]),
+        shared("Kafka", ["Service", "JobModel", "BlockingIO", "CLibRdKafka"]),
         shared("ObjectStore", ["Service", "Bytes", "BlockingIO", "CLibCurl"]),
 
         // Settings, options, logs, metrics, health endpoint, life cycle.

@@ -1,0 +1,300 @@
+public import Foundation
+
+/// What one kind of event says, beside its run. Every event is a hint from an untrusted wire: it names a run or a job,
+/// and the ledger says what that is.
+public protocol EventBody: Codable, Sendable, Hashable {
+    /// The CloudEvents type, such as `bda.job.requested.v1`.
+    static var type: String { get }
+    /// Identifies the event among all events; the same when it is published again.
+    func stableID(in run: RunContext) -> String
+}
+
+/// An event's data: its run and its body, as one flat JSON object.
+public struct Event<Body: EventBody>: Codable, Sendable, Hashable {
+    /// Which run it belongs to.
+    public var run: RunContext
+    /// What it says.
+    public var body: Body
+
+    /// An event of a run.
+    public init(run: RunContext, body: Body) {
+        self.run = run
+        self.body = body
+    }
+
+    public init(from decoder: any Decoder) throws {
+        run = try RunContext(from: decoder)
+        body = try Body(from: decoder)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        try run.encode(to: encoder)
+        try body.encode(to: encoder)
+    }
+}
+
+/// What every event says about its run.
+public struct RunContext: Sendable, Hashable, Codable {
+    public var runID: RunID
+    public var businessDate: BusinessDate
+    public var clientID: String
+    public var environment: String
+
+    /// The context of a run.
+    public init(runID: RunID, businessDate: BusinessDate, clientID: String, environment: String) {
+        self.runID = runID
+        self.businessDate = businessDate
+        self.clientID = clientID
+        self.environment = environment
+    }
+}
+
+/// Points in time as the wire has them: RFC 3339 in UTC with milliseconds.
+public enum Timestamp {
+    /// Such as `2026-04-01T03:15:00.123Z`.
+    public static func text(of date: Date) -> String {
+        date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+    }
+}
+
+/// An event as CloudEvents 1.0 in Kafka's binary mode: attributes are headers, the data is the message's value
+/// (CloudEvents Kafka protocol binding 1.0.2, section 3.2).
+public struct CloudEvent: Sendable, Hashable {
+    public var id: String
+    public var source: String
+    public var type: String
+    public var subject: String
+    /// RFC 3339, UTC.
+    public var time: String
+    /// The data as JSON.
+    public var data: [UInt8]
+
+    /// `event`, sent by `source` (a URI reference such as `/bda/worker/w1`) at `date`.
+    public init<Body: EventBody>(_ event: Event<Body>, source: String, at date: Date) throws {
+        id = event.body.stableID(in: event.run)
+        self.source = source
+        type = Body.type
+        subject = "\(event.run.businessDate)/\(event.run.runID)"
+        time = Timestamp.text(of: date)
+        data = try WireFormat.encode(event)
+    }
+
+    /// The message's headers.
+    public var headers: [(name: String, value: String)] {
+        [
+            ("ce_specversion", "1.0"), ("ce_id", id), ("ce_source", source), ("ce_type", type),
+            ("ce_subject", subject), ("ce_time", time), ("content-type", "application/json"),
+        ]
+    }
+
+    /// Reads a received message. Throws `InvalidValue` naming the first header or key that is wrong.
+    public static func decode<Body: EventBody>(
+        _ type: Body.Type, headers: [(name: String, value: String)], value: [UInt8]
+    ) throws(InvalidValue) -> Event<Body> {
+        let attributes = Dictionary(headers.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+        guard attributes["ce_specversion"] == "1.0" else {
+            throw InvalidValue("ce_specversion", attributes["ce_specversion"] ?? "", allowed: "1.0")
+        }
+        guard attributes["ce_type"] == Body.type else {
+            throw InvalidValue("ce_type", attributes["ce_type"] ?? "", allowed: Body.type)
+        }
+        return try WireFormat.decode(Event<Body>.self, from: value)
+    }
+}
+
+/// A job is ready: whoever has a free slot may claim it.
+public struct JobRequested: EventBody {
+    public static let type = "bda.job.requested.v1"
+    public var jobID: JobID
+    /// For people; the job's id says it too.
+    public var segment: SegmentName
+    /// For people; the job's id says it too.
+    public var partition: Int
+
+    /// The request of one job.
+    public init(jobID: JobID) {
+        self.jobID = jobID
+        segment = jobID.segment
+        partition = jobID.partition
+    }
+
+    public func stableID(in run: RunContext) -> String { "\(jobID)/requested" }
+}
+
+/// A worker has claimed a job.
+public struct JobStarted: EventBody {
+    public static let type = "bda.job.started.v1"
+    public var jobID: JobID
+    public var attempt: Int
+    public var workerID: String
+
+    /// The start of one attempt.
+    public init(jobID: JobID, attempt: Int, workerID: String) {
+        self.jobID = jobID
+        self.attempt = attempt
+        self.workerID = workerID
+    }
+
+    public func stableID(in run: RunContext) -> String { "\(jobID)/\(attempt)/started" }
+}
+
+/// A job's result is committed.
+public struct JobCompleted: EventBody {
+    public static let type = "bda.job.completed.v1"
+    public var jobID: JobID
+    public var attempt: Int
+    public var workerID: String
+    public var rows: Int
+    public var bytes: Int
+    public var partCount: Int
+    public var totals: [ControlTotal]
+    public var durationMs: Int
+
+    /// The completion of a job by the given attempt.
+    public init(
+        jobID: JobID, attempt: Int, workerID: String, rows: Int, bytes: Int, partCount: Int,
+        totals: [ControlTotal], durationMs: Int
+    ) {
+        self.jobID = jobID
+        self.attempt = attempt
+        self.workerID = workerID
+        self.rows = rows
+        self.bytes = bytes
+        self.partCount = partCount
+        self.totals = totals
+        self.durationMs = durationMs
+    }
+
+    /// A job completes once, whoever says so.
+    public func stableID(in run: RunContext) -> String { "\(jobID)/completed" }
+}
+
+/// An attempt ended without a result.
+public struct JobFailed: EventBody {
+    public static let type = "bda.job.failed.v1"
+    public var jobID: JobID
+    public var attempt: Int
+    public var workerID: String
+    /// `retry`, `rejected` or `interrupted`.
+    public var outcome: String
+    /// SQLSTATE, S3 code or our own word.
+    public var code: String
+    public var message: String
+    public var hint: String?
+    /// RFC 3339; when it may be tried again.
+    public var retryAt: String?
+
+    /// The end of one attempt.
+    public init(
+        jobID: JobID, attempt: Int, workerID: String, outcome: String, code: String,
+        message: String, hint: String?, retryAt: String?
+    ) {
+        self.jobID = jobID
+        self.attempt = attempt
+        self.workerID = workerID
+        self.outcome = outcome
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.retryAt = retryAt
+    }
+
+    public func stableID(in run: RunContext) -> String { "\(jobID)/\(attempt)/failed" }
+}
+
+/// A run has begun.
+public struct RunStarted: EventBody {
+    public static let type = "bda.run.started.v1"
+    public var systems: [String]
+    public var partitionCount: Int
+    /// RFC 3339.
+    public var cutoff: String
+    public var datasets: [SegmentName]
+
+    /// The start of a run.
+    public init(systems: [String], partitionCount: Int, cutoff: String, datasets: [SegmentName]) {
+        self.systems = systems
+        self.partitionCount = partitionCount
+        self.cutoff = cutoff
+        self.datasets = datasets
+    }
+
+    public func stableID(in run: RunContext) -> String { "\(run.runID)/started" }
+}
+
+/// A run is complete: BI may load what the manifest names.
+public struct RunCompleted: EventBody {
+    /// One dataset of the run.
+    public struct Dataset: Sendable, Hashable, Codable {
+        public var name: SegmentName
+        public var manifestURI: String
+        public var rows: Int
+        public var bytes: Int
+        public var totals: [ControlTotal]
+
+        /// The figures of one dataset.
+        public init(name: SegmentName, manifestURI: String, rows: Int, bytes: Int, totals: [ControlTotal]) {
+            self.name = name
+            self.manifestURI = manifestURI
+            self.rows = rows
+            self.bytes = bytes
+            self.totals = totals
+        }
+    }
+
+    public static let type = "bda.run.completed.v1"
+    public var manifestURI: String
+    public var manifestSHA256: String
+    public var replacesRunID: RunID?
+    public var datasets: [Dataset]
+
+    /// The completion of a run.
+    public init(
+        manifestURI: String, manifestSHA256: String, replacesRunID: RunID?, datasets: [Dataset]
+    ) {
+        self.manifestURI = manifestURI
+        self.manifestSHA256 = manifestSHA256
+        self.replacesRunID = replacesRunID
+        self.datasets = datasets
+    }
+
+    public func stableID(in run: RunContext) -> String { "\(run.runID)/completed" }
+}
+
+/// A run ended without a result.
+public struct RunFailed: EventBody {
+    public static let type = "bda.run.failed.v1"
+    public var exitCode: Int
+    public var reason: String
+    public var hint: String?
+    /// At most 20.
+    public var failedJobs: [String]
+
+    /// The failure of a run.
+    public init(exitCode: Int, reason: String, hint: String?, failedJobs: [String]) {
+        self.exitCode = exitCode
+        self.reason = reason
+        self.hint = hint
+        self.failedJobs = Array(failedJobs.prefix(20))
+    }
+
+    public func stableID(in run: RunContext) -> String { "\(run.runID)/failed" }
+}
+
+/// A run has not ended by `BDA_DEADLINE`.
+public struct RunLate: EventBody {
+    public static let type = "bda.run.late.v1"
+    /// RFC 3339.
+    public var deadline: String
+    public var jobsDone: Int
+    public var jobsTotal: Int
+
+    /// The lateness of a run.
+    public init(deadline: String, jobsDone: Int, jobsTotal: Int) {
+        self.deadline = deadline
+        self.jobsDone = jobsDone
+        self.jobsTotal = jobsTotal
+    }
+
+    public func stableID(in run: RunContext) -> String { "\(run.runID)/late" }
+}

@@ -1,0 +1,143 @@
+/// A decimal number of a 128-bit integer and a power of ten: money to the cent, never a float.
+///
+/// Sums keep the larger scale of both sides, as PostgreSQL's `numeric` does, so `0.10 + 0.2` is `0.30`.
+public struct ExactDecimal: TextIdentifier {
+    /// The number without its decimal point.
+    public let unscaled: Int128
+    /// How many digits stand after the decimal point.
+    public let scale: Int
+
+    /// The number `unscaled` / 10^`scale`.
+    public init(unscaled: Int128, scale: Int) {
+        self.unscaled = unscaled
+        self.scale = scale
+    }
+
+    public init(_ text: String) throws(InvalidValue) {
+        var copy = text
+        let parsed = copy.withUTF8 { Self.parse(UnsafeRawBufferPointer($0)) }
+        guard let parsed else {
+            throw InvalidValue("number", text, allowed: "digits with at most one decimal point, at most 38 digits")
+        }
+        self = parsed
+    }
+
+    /// Parses what PostgreSQL writes for a finite `numeric`: `-?digits[.digits]`. Nil for anything else (`NaN` too) and
+    /// for more than 38 digits.
+    public static func parse(_ bytes: UnsafeRawBufferPointer) -> ExactDecimal? {
+        var index = 0
+        let isNegative = bytes.first == UInt8(ascii: "-")
+        if isNegative { index = 1 }
+        // Eighteen digits fit an Int64: the wide arithmetic is only for what does not.
+        guard bytes.count - index <= 18 else { return parseWide(bytes, from: index, isNegative: isNegative) }
+        var value: Int64 = 0
+        var scale = -1
+        var digits = 0
+        while index < bytes.count {
+            let byte = bytes[index]
+            if byte == UInt8(ascii: ".") {
+                guard scale < 0 else { return nil }
+                scale = 0
+            } else {
+                let digit = byte &- 0x30
+                guard digit <= 9 else { return nil }
+                value = value &* 10 &+ Int64(digit)
+                digits += 1
+                if scale >= 0 { scale += 1 }
+            }
+            index += 1
+        }
+        guard digits > 0 else { return nil }
+        return ExactDecimal(unscaled: Int128(isNegative ? -value : value), scale: max(scale, 0))
+    }
+
+    private static func parseWide(
+        _ bytes: UnsafeRawBufferPointer, from start: Int, isNegative: Bool
+    ) -> ExactDecimal? {
+        var value: Int128 = 0
+        var scale = -1
+        var digits = 0
+        for byte in bytes[start...] {
+            if byte == UInt8(ascii: ".") {
+                guard scale < 0 else { return nil }
+                scale = 0
+            } else {
+                let digit = byte &- 0x30
+                guard digit <= 9, digits < 38 else { return nil }
+                value = value * 10 + Int128(digit)
+                digits += 1
+                if scale >= 0 { scale += 1 }
+            }
+        }
+        guard digits > 0 else { return nil }
+        return ExactDecimal(unscaled: isNegative ? -value : value, scale: max(scale, 0))
+    }
+
+    /// The sum; nil when it does not fit 128 bits.
+    public func adding(_ other: ExactDecimal) -> ExactDecimal? {
+        let common = max(scale, other.scale)
+        guard let left = rescaled(to: common), let right = other.rescaled(to: common) else { return nil }
+        let (sum, overflow) = left.addingReportingOverflow(right)
+        return overflow ? nil : ExactDecimal(unscaled: sum, scale: common)
+    }
+
+    private func rescaled(to wanted: Int) -> Int128? {
+        var value = unscaled
+        for _ in scale..<wanted {
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            if overflow { return nil }
+            value = product
+        }
+        return value
+    }
+
+    public var description: String {
+        let digits = String(unscaled.magnitude)
+        let sign = unscaled < 0 ? "-" : ""
+        guard scale > 0 else { return sign + digits }
+        let whole = String(repeating: "0", count: max(0, scale + 1 - digits.count)) + digits
+        return sign + whole.dropLast(scale) + "." + whole.suffix(scale)
+    }
+
+    /// Whether both are the same number, whatever their scales: 1.0 and 1.00 are.
+    public func isSameNumber(as other: ExactDecimal) -> Bool {
+        let common = max(scale, other.scale)
+        guard let left = rescaled(to: common), let right = other.rescaled(to: common) else { return false }
+        return left == right
+    }
+}
+
+/// One control total: the sum of one column of a dataset over the rows of one currency.
+public struct ControlTotal: Sendable, Hashable, Codable {
+    /// The column that is summed.
+    public var name: String
+    /// The currency of the rows; empty for rows without one.
+    public var currency: String
+    /// The sum, exact, as text in JSON.
+    public var amount: ExactDecimal
+
+    /// A total of `amount`.
+    public init(name: String, currency: String, amount: ExactDecimal) {
+        self.name = name
+        self.currency = currency
+        self.amount = amount
+    }
+
+    /// Adds up totals of the same column and currency, in order of column and currency; nil when a sum overflows.
+    public static func sum(_ totals: some Sequence<ControlTotal>) -> [ControlTotal]? {
+        var sums: [String: [String: ExactDecimal]] = [:]
+        for total in totals {
+            guard let before = sums[total.name]?[total.currency] else {
+                sums[total.name, default: [:]][total.currency] = total.amount
+                continue
+            }
+            guard let sum = before.adding(total.amount) else { return nil }
+            sums[total.name]![total.currency] = sum
+        }
+        return sums.sorted { $0.key < $1.key }.flatMap { name, amounts in
+            amounts.sorted { $0.key < $1.key }.map {
+                ControlTotal(name: name, currency: $0.key, amount: $0.value)
+            }
+        }
+    }
+}

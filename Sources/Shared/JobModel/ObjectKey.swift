@@ -1,0 +1,69 @@
+/// The layout of a run's objects below the output: the only place that knows it.
+///
+///     <prefix>/<client>/<environment>/<system>/<dataset>/dt=<date>/run=<run>/part-<partition>-<n>.csv[.gz|.zst]
+///     <prefix>/<client>/<environment>/manifests/dt=<date>/run=<run>/<dataset>.json, run.json
+///     <prefix>/<client>/<environment>/manifests/dt=<date>/latest.json
+///     <prefix>/<client>/<environment>/manifests/latest.json
+///
+/// Names are a function of dataset, partition and part number, so a repeated job writes the same bytes under the same
+/// key, and no run ever writes below another's prefix.
+public struct ObjectLayout: Sendable, Hashable {
+    private let base: String
+    private let businessDate: BusinessDate
+    private let runID: RunID
+
+    /// The layout of one run. `prefix`, `clientID` and `environment` are checked settings (`isKeyComponent`).
+    public init(prefix: String, clientID: String, environment: String, businessDate: BusinessDate, runID: RunID) {
+        base = ([prefix, clientID, environment].filter { !$0.isEmpty }).joined(separator: "/")
+        self.businessDate = businessDate
+        self.runID = runID
+    }
+
+    /// The key of one part. `number` counts from 1.
+    public func part(of dataset: SegmentName, partition: Int, number: Int, compression: Compression) -> String {
+        "\(folder(of: dataset))part-\(padded(partition, 4))-\(padded(number, 5)).csv\(compression.suffix)"
+    }
+
+    /// What all parts of a dataset begin with.
+    public func folder(of dataset: SegmentName) -> String {
+        "\(base)/\(dataset.system)/\(dataset.name)/dt=\(businessDate)/run=\(runID)/"
+    }
+
+    /// The manifest of one dataset.
+    public func manifest(of dataset: SegmentName) -> String { "\(manifestFolder)\(dataset).json" }
+
+    /// The manifest over all datasets of the run.
+    public var runManifest: String { "\(manifestFolder)run.json" }
+
+    /// The manifest of the date's newest complete run.
+    public var latestOfDate: String { "\(base)/manifests/dt=\(businessDate)/latest.json" }
+
+    /// The manifest of the newest complete date.
+    public var latest: String { "\(base)/manifests/latest.json" }
+
+    private var manifestFolder: String { "\(base)/manifests/dt=\(businessDate)/run=\(runID)/" }
+
+    /// Whether a text may stand between two slashes of a key: letters, digits and `-_.`, not only dots.
+    public static func isKeyComponent(_ text: some StringProtocol) -> Bool {
+        let isAllowed: (UInt8) -> Bool = {
+            (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+                || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".")
+        }
+        return !text.isEmpty && text.utf8.count <= 128 && text.utf8.allSatisfy(isAllowed)
+            && !text.allSatisfy { $0 == "." }
+    }
+}
+
+/// How parts are compressed.
+public enum Compression: String, Sendable, Hashable, Codable, CaseIterable {
+    case none, gzip, zstd
+
+    /// What follows `.csv` in a part's name.
+    public var suffix: String {
+        switch self {
+        case .none: ""
+        case .gzip: ".gz"
+        case .zstd: ".zst"
+        }
+    }
+}

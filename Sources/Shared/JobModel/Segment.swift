@@ -1,0 +1,89 @@
+/// What a segment is for; the folder of its script says it.
+public enum SegmentKind: String, Sendable, Hashable, Codable, CaseIterable {
+    case precheck, `init`, archive, postcheck, history
+
+    /// The folder below the scripts folder.
+    public var folder: String {
+        switch self {
+        case .precheck: "prechecks"
+        case .`init`: "init"
+        case .archive: "archive"
+        case .postcheck: "postchecks"
+        case .history: "history"
+        }
+    }
+
+    /// Whether its work is done by jobs that workers take; the other kinds run in the coordinator.
+    public var isJob: Bool { self == .`init` || self == .archive }
+}
+
+/// How a segment's work is divided into jobs.
+public enum SegmentSplit: Sendable, Hashable {
+    /// One job a customer bucket.
+    case bucket
+    /// One job a range of pages of one table.
+    case pages(table: String)
+    /// One job.
+    case none
+}
+
+/// Which data a segment reads.
+public enum SegmentReads: String, Sendable, Hashable, CaseIterable {
+    /// The vaults, in the run's snapshot.
+    case vault
+    /// Tables that this run wrote, in a fresh snapshot.
+    case run
+}
+
+/// What a failed check means.
+public enum Severity: String, Sendable, Hashable, Codable, CaseIterable {
+    /// The run stops.
+    case error
+    /// The run goes on, and the finding is reported.
+    case warn
+}
+
+/// The header of a segment's script: everything that the job graph needs to know of it.
+public struct Segment: Sendable, Hashable {
+    /// Unique in the set of scripts.
+    public var name: SegmentName
+    /// From the script's folder.
+    public var kind: SegmentKind
+    /// Segments whose work must be done before.
+    public var needs: [SegmentName]
+    /// How it is divided into jobs.
+    public var split: SegmentSplit
+    /// Where its rows come from.
+    public var reads: SegmentReads
+    /// The tables it fills, without schema for a run's own.
+    public var writes: [String]
+    /// Archive: the columns that identify a row and lead the order.
+    public var key: [String]
+    /// Archive: the numeric columns that are summed.
+    public var totals: [String]
+    /// Archive: the column that the totals are grouped by.
+    public var totalsBy: String?
+    /// Checks: what violating rows mean.
+    public var severity: Severity
+    /// Checks: what to do about them.
+    public var hint: String?
+
+    /// A segment of the given header.
+    public init(
+        name: SegmentName, kind: SegmentKind, needs: [SegmentName] = [], split: SegmentSplit = .bucket,
+        reads: SegmentReads, writes: [String] = [], key: [String] = [], totals: [String] = [],
+        totalsBy: String? = nil, severity: Severity = .error, hint: String? = nil
+    ) {
+        self.name = name
+        self.kind = kind
+        self.needs = needs
+        self.split = split
+        self.reads = reads
+        self.writes = writes
+        self.key = key
+        self.totals = totals
+        self.totalsBy = totalsBy
+        self.severity = severity
+        self.hint = hint
+    }
+}

@@ -1,0 +1,61 @@
+public import Service
+
+/// Where the warehouse is and who we are there.
+///
+/// | setting | meaning |
+/// | --- | --- |
+/// | `BDA_DB_HOST`, `BDA_DB_PORT`, `BDA_DB_NAME` | the server; a host that begins with `/` is a socket's folder |
+/// | `BDA_DB_USER`, `BDA_DB_PASSWORD` (`_FILE`) | the role |
+/// | `BDA_DB_SSLMODE`, `BDA_DB_SSLROOTCERT` | as libpq's `sslmode` and `sslrootcert` |
+/// | `BDA_DB_CONNECT_TIMEOUT_SECONDS` | for each address of the host |
+public struct PostgresConfiguration: Sendable {
+    public var host: String
+    public var port: Int
+    public var database: String
+    public var user: String
+    public var password: Secret?
+    public var sslMode: String
+    public var sslRootCertificate: String?
+    public var connectTimeoutSeconds: Int
+
+    /// Reads the `BDA_DB_*` settings.
+    public init(settings: inout SettingsReader) {
+        host = settings.string("BDA_DB_HOST")
+        port = settings.integer("BDA_DB_PORT")
+        database = settings.string("BDA_DB_NAME")
+        user = settings.string("BDA_DB_USER")
+        password = settings.secret("BDA_DB_PASSWORD")
+        sslMode = settings.string("BDA_DB_SSLMODE")
+        sslRootCertificate = settings.optionalString("BDA_DB_SSLROOTCERT")
+        connectTimeoutSeconds = settings.integer("BDA_DB_CONNECT_TIMEOUT_SECONDS")
+    }
+
+    /// The server for people: never holds the password.
+    public var address: String { "\(host):\(port)/\(database)" }
+
+    /// libpq's keywords and values ("Parameter Key Words").
+    func keywords(applicationName: String) -> [(String, String)] {
+        var keywords: [(String, String)] = [
+            ("host", host), ("port", "\(port)"), ("dbname", database), ("user", user), ("sslmode", sslMode),
+            ("connect_timeout", "\(connectTimeoutSeconds)"), ("application_name", applicationName),
+            ("client_encoding", "UTF8"),
+            // A server that is gone without a word is noticed within half a minute, also in the middle of a statement.
+            ("keepalives_idle", "10"), ("keepalives_interval", "5"), ("keepalives_count", "3"),
+            ("tcp_user_timeout", "30000"),
+            // Overrides PGOPTIONS of the environment, which could change the bytes of an export.
+            ("options", ""),
+        ]
+        if let password { keywords.append(("password", password.reveal())) }
+        if let sslRootCertificate { keywords.append(("sslrootcert", sslRootCertificate)) }
+        return keywords
+    }
+
+    /// What every session is pinned to, so that no setting of a server, role or environment can change a byte of an
+    /// export, end an idle keeper, or let the backend of a killed worker work on.
+    static let pinnedSession = """
+        SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1;
+        SET bytea_output = 'hex'; SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on;
+        SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
+        SET client_min_messages = warning; SET client_connection_check_interval = '1s'
+        """
+}

@@ -1,0 +1,81 @@
+import CLibPQ
+
+/// A failed call of libpq. The SQLSTATE is kept; parameters' values and connection strings never are.
+public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The five characters of PostgreSQL's "Error Codes" appendix; nil when the server did not answer.
+    public let sqlState: String?
+    /// The server's or libpq's own text.
+    public let message: String
+    /// The server's DETAIL, which may quote rows: for the ledger and the screen of a check, not for logs.
+    public let detail: String?
+    /// What to do about it, from the server or from us.
+    public let hint: String?
+    /// What was being done, such as `connect to postgres://host:5432/octopus as user`.
+    public let action: String
+    /// Where in the statement the server saw it, as a character count from 1.
+    public let position: Int?
+    /// Whether the session is gone.
+    public let isConnectionLost: Bool
+
+    /// An error of the given parts.
+    public init(
+        sqlState: String?, message: String, detail: String? = nil, hint: String? = nil, action: String,
+        position: Int? = nil, isConnectionLost: Bool = false
+    ) {
+        self.sqlState = sqlState
+        self.message = message
+        self.detail = detail
+        self.hint = hint
+        self.action = action
+        self.position = position
+        self.isConnectionLost = isConnectionLost
+    }
+
+    /// Whether the same work may go well later: lost connections, serialization failures and deadlocks, too few
+    /// resources, a server that starts or stops, a lock that was not had in time.
+    public var isRetryable: Bool {
+        guard let sqlState else { return isConnectionLost }
+        switch sqlState.prefix(2) {
+        case "08", "40", "53": return true
+        default: return ["55P03", "57P01", "57P02", "57P03", "57P05", "25P02", "58030"].contains(sqlState)
+        }
+    }
+
+    /// SQLSTATE 23505.
+    public var isUniqueViolation: Bool { sqlState == "23505" }
+
+    /// SQLSTATE 57014: `PQcancel`, or a time limit of the session.
+    public var isCancelled: Bool { sqlState == "57014" }
+
+    public var description: String {
+        "unable to \(action): \(message)" + (sqlState.map { " (SQLSTATE \($0))" } ?? "")
+    }
+
+    static func fromConnection(_ connection: OpaquePointer?, action: String, hint: String? = nil) -> PostgresError {
+        let text = connection.flatMap { PQerrorMessage($0) }.map { String(cString: $0) } ?? "out of memory"
+        return PostgresError(
+            sqlState: nil, message: oneLine(text), hint: hint, action: action,
+            isConnectionLost: connection.map { PQstatus($0) == CONNECTION_BAD } ?? true)
+    }
+
+    static func fromResult(
+        _ result: OpaquePointer?, of connection: OpaquePointer, action: String
+    ) -> PostgresError {
+        func field(_ code: Character) -> String? {
+            PQresultErrorField(result, Int32(code.asciiValue!)).map { String(cString: $0) }
+        }
+        // The field codes are PG_DIAG_SQLSTATE and its fellows of postgres_ext.h.
+        guard let result, let sqlState = field("C") else {
+            return fromConnection(connection, action: action)
+        }
+        return PostgresError(
+            sqlState: sqlState, message: oneLine(field("M") ?? String(cString: PQresultErrorMessage(result))),
+            detail: field("D"), hint: field("H"), action: action, position: field("P").flatMap { Int($0) },
+            isConnectionLost: PQstatus(connection) == CONNECTION_BAD)
+    }
+
+    private static func oneLine(_ text: String) -> String {
+        text.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix { $0 == " " || $0 == "\t" } }
+            .joined(separator: "; ")
+    }
+}

@@ -1,0 +1,78 @@
+import CLibPQ
+
+/// The rows of a small result, copied out of libpq. Values are PostgreSQL's text form.
+public struct PostgresResult: Sendable {
+    /// The columns' names.
+    public let columns: [String]
+    /// The rows' values; nil is NULL.
+    public let rows: [[String?]]
+    /// How many rows the command changed or returned.
+    public let affectedRows: Int
+
+    init(copying result: OpaquePointer) {
+        let width = PQnfields(result)
+        columns = (0..<width).map { String(cString: PQfname(result, $0)) }
+        rows = (0..<PQntuples(result)).map { row in
+            (0..<width).map { column in
+                if PQgetisnull(result, row, column) == 1 { return nil }
+                let bytes = UnsafeRawBufferPointer(
+                    start: PQgetvalue(result, row, column), count: Int(PQgetlength(result, row, column)))
+                return String(decoding: bytes, as: UTF8.self)
+            }
+        }
+        affectedRows = Int(String(cString: PQcmdTuples(result))) ?? 0
+    }
+
+    /// The rows with access by column name.
+    public var records: [PostgresRecord] {
+        let index = Dictionary(columns.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        return rows.map { PostgresRecord(index: index, values: $0) }
+    }
+
+    /// The first value of the first row.
+    public var firstValue: String? { rows.first?.first ?? nil }
+}
+
+/// One row of a result.
+public struct PostgresRecord: Sendable {
+    private let index: [String: Int]
+    private let values: [String?]
+
+    init(index: [String: Int], values: [String?]) {
+        self.index = index
+        self.values = values
+    }
+
+    /// The value of a column that is there; nil is NULL.
+    public func optional(_ column: String) -> String? {
+        guard let position = index[column] else { preconditionFailure("the result has no column '\(column)'") }
+        return values[position]
+    }
+
+    /// The value of a column that is NOT NULL.
+    public func text(_ column: String) throws -> String {
+        guard let value = optional(column) else { throw unexpected(column, "NULL") }
+        return value
+    }
+
+    /// The value of an integer column.
+    public func integer(_ column: String) throws -> Int {
+        let value = try text(column)
+        guard let number = Int(value) else { throw unexpected(column, "'\(value)'") }
+        return number
+    }
+
+    /// The value of a boolean column.
+    public func boolean(_ column: String) throws -> Bool { try text(column) == "t" }
+
+    private func unexpected(_ column: String, _ what: String) -> PostgresError {
+        PostgresError(sqlState: nil, message: "column '\(column)' holds \(what)", action: "read a result")
+    }
+}
+
+/// One column of a statement's result, as the server describes it.
+public struct PostgresColumn: Sendable, Hashable {
+    public let name: String
+    /// The type's name with its modifier, such as `numeric(14,2)`.
+    public let type: String
+}

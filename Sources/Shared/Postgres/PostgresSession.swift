@@ -1,0 +1,217 @@
+import BlockingIO
+import CLibPQ
+import Glibc
+
+/// One connection to PostgreSQL: an actor on a thread of its own, where libpq's blocking calls run.
+///
+/// A session has one owner, who calls its methods one after the other; a transaction is that owner's business. After a
+/// cancellation or a lost connection the owner closes the session and opens another.
+public actor PostgresSession {
+    /// What identifies the server process of a session, also after its pid was given to another.
+    public struct Backend: Sendable, Hashable {
+        public let pid: Int
+        /// `pg_stat_activity.backend_start`, as text.
+        public let start: String
+
+        /// A backend as it is written in the ledger.
+        public init(pid: Int, start: String) {
+            self.pid = pid
+            self.start = start
+        }
+    }
+
+    private let thread: BlockingThread
+    private var connection: OpaquePointer?
+    var copy: CopyState?
+    private let canceller = PostgresCanceller()
+    private let address: String
+    private var knownBackend: Backend?
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// Connects and pins the session's settings.
+    ///
+    /// - Parameters:
+    ///   - configuration: where to.
+    ///   - purpose: what the session is for; it shows in `pg_stat_activity.application_name` as `bda <purpose>`.
+    public static func connect(
+        _ configuration: PostgresConfiguration, purpose: String
+    ) async throws -> PostgresSession {
+        let session = PostgresSession(address: configuration.address, purpose: purpose)
+        try await session.open(configuration, applicationName: "bda \(purpose)")
+        return session
+    }
+
+    private init(address: String, purpose: String) {
+        self.address = address
+        thread = BlockingThread(name: "pg \(purpose)")
+    }
+
+    isolated deinit {
+        copy = nil
+        if let connection { PQfinish(connection) }
+    }
+
+    /// The server process. Its start is asked for once.
+    public func backend() throws -> Backend {
+        if let knownBackend { return knownBackend }
+        let start = try execute(
+            "SELECT backend_start::text FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()",
+            action: "read the session's start"
+        ).firstValue
+        let backend = Backend(pid: Int(PQbackendPID(try live())), start: start ?? "")
+        knownBackend = backend
+        return backend
+    }
+
+    /// Whether the connection is usable, as far as libpq knows.
+    public var isConnected: Bool { connection.map { PQstatus($0) == CONNECTION_OK } ?? false }
+
+    /// Ends the session. Safe to call twice; pending cancellations are void afterwards.
+    public func close() {
+        copy = nil
+        canceller.clear()
+        if let connection { PQfinish(connection) }
+        connection = nil
+    }
+
+    /// Asks the server to end the running statement, from any thread. The statement then fails with SQLSTATE 57014; the
+    /// owner closes the session, because a late cancellation would hit its next statement.
+    public nonisolated func cancel() async {
+        await canceller.cancel()
+    }
+
+    // MARK: Statements
+
+    /// Runs one or more statements without parameters (the simple protocol) and returns the last one's result.
+    @discardableResult
+    public func execute(_ sql: String, action: String) throws -> PostgresResult {
+        let connection = try live()
+        return try finish(PQexec(connection, sql), action: action)
+    }
+
+    /// Runs one statement with parameters `$1`, `$2`, … in text form; nil is NULL.
+    @discardableResult
+    public func query(_ sql: String, _ parameters: [String?], action: String) throws -> PostgresResult {
+        let connection = try live()
+        let result = withCStrings(parameters) { values in
+            PQexecParams(connection, sql, Int32(parameters.count), nil, values, nil, nil, 0)
+        }
+        return try finish(result, action: action)
+    }
+
+    /// The columns that a statement would return, as the server describes it; nothing is run.
+    public func describe(_ sql: String, action: String) throws -> [PostgresColumn] {
+        let connection = try live()
+        try check(PQprepare(connection, "", sql, 0, nil), is: PGRES_COMMAND_OK, action: action)
+        guard let result = PQdescribePrepared(connection, "") else {
+            throw PostgresError.fromConnection(connection, action: action)
+        }
+        defer { PQclear(result) }
+        guard PQresultStatus(result) == PGRES_COMMAND_OK else {
+            throw PostgresError.fromResult(result, of: connection, action: action)
+        }
+        let columns = (0..<PQnfields(result)).map {
+            (name: String(cString: PQfname(result, $0)), type: PQftype(result, $0), modifier: PQfmod(result, $0))
+        }
+        if columns.isEmpty { return [] }
+        let types = try query(
+            """
+            SELECT pg_catalog.format_type(t.type, t.modifier)
+            FROM unnest($1::oid[], $2::int[]) WITH ORDINALITY AS t (type, modifier, position) ORDER BY t.position
+            """,
+            [
+                "{" + columns.map { "\($0.type)" }.joined(separator: ",") + "}",
+                "{" + columns.map { "\($0.modifier)" }.joined(separator: ",") + "}",
+            ], action: "name the types of a result")
+        return zip(columns, types.rows).map { PostgresColumn(name: $0.name, type: $1[0] ?? "") }
+    }
+
+    // MARK: Inside
+
+    private func open(_ configuration: PostgresConfiguration, applicationName: String) throws {
+        let action = "connect to PostgreSQL at \(configuration.address) as '\(configuration.user)'"
+        let keywords = configuration.keywords(applicationName: applicationName)
+        let opened = withCStrings(keywords.map(\.0)) { names in
+            withCStrings(keywords.map(\.1)) { values in PQconnectdbParams(names, values, 0) }
+        }
+        guard let opened else { throw PostgresError.fromConnection(nil, action: action) }
+        connection = opened
+        guard PQstatus(opened) == CONNECTION_OK else {
+            let error = PostgresError.fromConnection(opened, action: action, hint: Self.hint(for: opened, configuration))
+            close()
+            throw error
+        }
+        canceller.set(PQgetCancel(opened))
+        do {
+            try execute(PostgresConfiguration.pinnedSession, action: "set up the session at \(address)")
+        } catch {
+            close()
+            throw error
+        }
+    }
+
+    private static func hint(for connection: OpaquePointer, _ configuration: PostgresConfiguration) -> String {
+        let text = String(cString: PQerrorMessage(connection))
+        if PQconnectionNeedsPassword(connection) != 0 {
+            return "set BDA_DB_PASSWORD or BDA_DB_PASSWORD_FILE"
+        }
+        if text.contains("authentication failed") {
+            return "check BDA_DB_USER and BDA_DB_PASSWORD (or BDA_DB_PASSWORD_FILE)"
+        }
+        if text.contains("does not exist") { return "check BDA_DB_NAME and BDA_DB_USER" }
+        if text.contains("SSL") || text.contains("certificate") {
+            return "check BDA_DB_SSLMODE and BDA_DB_SSLROOTCERT"
+        }
+        if text.contains("pg_hba.conf") { return "the server's pg_hba.conf refuses this role, database or address" }
+        return "check BDA_DB_HOST and BDA_DB_PORT, and that the server runs and can be reached from here"
+    }
+
+    /// The connection, or the error that there is none.
+    func live() throws -> OpaquePointer {
+        guard let connection, PQstatus(connection) == CONNECTION_OK else {
+            throw PostgresError(
+                sqlState: nil, message: "the session is closed", action: "use the session at \(address)",
+                isConnectionLost: true)
+        }
+        return connection
+    }
+
+    private func finish(_ result: OpaquePointer?, action: String) throws -> PostgresResult {
+        let connection = try live(after: result, action: action)
+        guard let result else { throw PostgresError.fromConnection(connection, action: action) }
+        defer { PQclear(result) }
+        switch PQresultStatus(result) {
+        case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY: return PostgresResult(copying: result)
+        default: throw PostgresError.fromResult(result, of: connection, action: action)
+        }
+    }
+
+    /// Frees the result; throws unless it has the wanted status.
+    func check(_ result: OpaquePointer?, is wanted: ExecStatusType, action: String) throws {
+        let connection = try live(after: result, action: action)
+        defer { PQclear(result) }
+        guard let result, PQresultStatus(result) == wanted else {
+            throw PostgresError.fromResult(result, of: connection, action: action)
+        }
+    }
+
+    /// The connection also when it has just been lost: its error text is wanted.
+    private func live(after result: OpaquePointer?, action: String) throws -> OpaquePointer {
+        guard let connection else {
+            PQclear(result)
+            throw PostgresError.fromConnection(nil, action: action)
+        }
+        return connection
+    }
+}
+
+/// Lends the texts as a null-terminated array of C strings.
+private func withCStrings<Result>(
+    _ texts: [String?], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
+) -> Result {
+    let copies = texts.map { text in text.map { strdup($0) } }
+    defer { copies.forEach { if let copy = $0 { free(copy) } } }
+    let pointers = copies.map { $0.map { UnsafePointer($0!) } } + [nil]
+    return pointers.withUnsafeBufferPointer { body($0.baseAddress!) }
+}
