@@ -51,7 +51,7 @@ done
 
 begin
 find_swift
-need_packages "${build_packages[@]}"
+need_build_packages
 find_postgres
 
 say "building in release mode (the first time takes some minutes)"

@@ -202,8 +202,16 @@ free_ports() {
 
 # ---- what must be installed -----------------------------------------------------------------------------------
 
-build_packages=(pkg-config libpq-dev libcurl4-openssl-dev librdkafka-dev libssl-dev zlib1g-dev libzstd-dev
-    libmicrohttpd-dev)
+# need_build_packages: pkg-config, and the C libraries that Package.swift names.
+need_build_packages() {
+    local library missing=()
+    command -v pkg-config >/dev/null || missing=(pkg-config)
+    for library in libpq=libpq-dev libcurl=libcurl4-openssl-dev rdkafka=librdkafka-dev libcrypto=libssl-dev \
+        zlib=zlib1g-dev libzstd=libzstd-dev libmicrohttpd=libmicrohttpd-dev; do
+        pkg-config --exists "${library%=*}" 2>/dev/null || missing+=("${library#*=}")
+    done
+    [ ${#missing[@]} -eq 0 ] || need_packages "${missing[@]}"
+}
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

@@ -53,7 +53,7 @@ done
 
 begin
 find_swift
-need_packages "${build_packages[@]}"
+need_build_packages
 find_python_tools
 find_postgres
 with_kafka=
