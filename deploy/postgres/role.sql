@@ -12,8 +12,9 @@
 --                                         report_oibl (the views on the newest run)
 --     USAGE and SELECT on the vaults      to read them, and to take the ACCESS SHARE locks of a snapshot; tables that
 --                                         their present owners add later are included
--- It owns what it makes, so it needs no right on those schemas, and it can end its own sessions only, which is all that
--- taking over an expired lease asks for.
+-- It owns what it makes, so it needs no right on those schemas; where report_oibl is there already, make it the owner:
+-- `ALTER SCHEMA report_oibl OWNER TO billing_aggregator`. It can end its own sessions only, which is all that taking over
+-- an expired lease asks for.
 \set ON_ERROR_STOP on
 \if :{?role}
 \else

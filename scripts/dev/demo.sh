@@ -46,17 +46,18 @@ while [ $# -gt 0 ]; do
     shift
 done
 [[ $date =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]] || fail "--date '$date' is not a date like 2026-01-15"
-[[ $scale =~ ^[1-9][0-9]*$ ]] || fail "--scale '$scale' is not a whole number from 1"
+[[ $scale =~ ^([1-9][0-9]{0,4}|0\.[0-9]{1,3})$ ]] ||
+    fail "--scale '$scale' is neither a whole number from 1 to 99999 nor a fraction like 0.1"
 [[ $workers =~ ^[1-9][0-9]*$ ]] || fail "--workers '$workers' is not a whole number from 1"
 
 begin
 find_swift
-need_packages "${build_packages[@]}"
+need_build_packages
 find_postgres
 
 say "building in release mode (the first time takes some minutes)"
-run swift build --configuration release --product bda-coordinator
-run swift build --configuration release --product bda-worker
+run swift build --configuration release --product bda-coordinator || fail "the build failed"
+run swift build --configuration release --product bda-worker || fail "the build failed"
 programs=$(swift build --configuration release --show-bin-path)
 
 say "starting a throw-away PostgreSQL"
@@ -65,7 +66,7 @@ sql_admin --command='CREATE DATABASE octopus'
 
 say "loading the sample warehouse, scale $scale"
 export PGHOST=$postgres_socket PGPORT=$postgres_port PGUSER=postgres PGDATABASE=octopus PATH=$postgres_bin:$PATH
-run_quietly sample scripts/sample/load.sh --scale "$scale" --date "$date" || fail "the sample warehouse could not be loaded"
+run scripts/sample/load.sh --scale "$scale" --date "$date" || fail "the sample warehouse could not be loaded"
 run_quietly role psql --no-psqlrc --quiet --file=deploy/postgres/role.sql || fail "the role's rights could not be granted"
 unset PGHOST PGPORT PGUSER PGDATABASE
 

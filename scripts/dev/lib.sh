@@ -53,6 +53,7 @@ begin() {
     local lock=${repo//\//_}_.build.lock
     ln -s "${TMPDIR:-/tmp}/$lock" "$scratch/tmp/$lock"
     export TMPDIR=$scratch/tmp
+    exec {terminal}>&2
     trap 'finish $?' EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
@@ -69,9 +70,13 @@ begin() {
 }
 
 finish() {
-    trap '' HUP INT TERM
+    # From here on nothing may end it early: no signal, no reader that has gone, no failing command.
+    trap '' HUP INT TERM PIPE
     trap - EXIT
-    [ "$1" -lt 128 ] || printf '\nstopping what was started ...\n' >&2
+    set +e
+    disown -a # or bash reports each one that was killed
+    # Not to stderr, which may be a file here: the trap runs within the redirections of the command it interrupts.
+    [ "$1" -lt 128 ] || printf '\nstopping what was started ...\n' >&"$terminal"
     kill_session KILL "$guard"
     stop_all
     exit "$1"
@@ -115,11 +120,11 @@ kill_session() {
 
 # stop_session SID SIGNAL STARTED: the signal first, after ten seconds KILL.
 stop_session() {
-    local now step
+    local now deadline=$((SECONDS + 10))
     now=$(start_time "$1")
     [ -z "$now" ] || [ "$now" = "$3" ] || return 0 # the number belongs to another process by now
     kill_session "$2" "$1"
-    for ((step = 0; step < 100; step++)); do
+    while [ "$SECONDS" -lt "$deadline" ]; do
         [ -n "$(session_members "$1")" ] || return 0
         sleep 0.1
     done
@@ -140,13 +145,15 @@ spawn() {
     echo "$started $signal $(start_time "$started")" >>"$scratch/sessions"
 }
 
-# run COMMAND...: runs a command to its end; a signal to this script ends it and all its children at once.
+# run COMMAND...: runs a command to its end; a signal to this script ends it and all its children at once. It is ended
+# by TERM, or by the signal in $end_with.
 run() {
     local status=0 pid
-    spawn TERM "$@"
+    spawn "${end_with:-TERM}" "$@"
     pid=$started
     wait "$pid" || status=$?
-    kill_session TERM "$pid"
+    # What it left behind belongs to nobody.
+    kill_session KILL "$pid"
     sed -i "/^$pid /d" "$scratch/sessions"
     return "$status"
 }
@@ -195,8 +202,16 @@ free_ports() {
 
 # ---- what must be installed -----------------------------------------------------------------------------------
 
-build_packages=(pkg-config libpq-dev libcurl4-openssl-dev librdkafka-dev libssl-dev zlib1g-dev libzstd-dev
-    libmicrohttpd-dev)
+# need_build_packages: pkg-config, and the C libraries that Package.swift names.
+need_build_packages() {
+    local library missing=()
+    command -v pkg-config >/dev/null || missing=(pkg-config)
+    for library in libpq=libpq-dev libcurl=libcurl4-openssl-dev rdkafka=librdkafka-dev libcrypto=libssl-dev \
+        zlib=zlib1g-dev libzstd=libzstd-dev libmicrohttpd=libmicrohttpd-dev; do
+        pkg-config --exists "${library%=*}" 2>/dev/null || missing+=("${library#*=}")
+    done
+    [ ${#missing[@]} -eq 0 ] || need_packages "${missing[@]}"
+}
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

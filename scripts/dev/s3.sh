@@ -5,7 +5,7 @@
 # find_python_tools: $python_tools, a virtual environment with scripts/dev/requirements.txt, once per machine.
 find_python_tools() {
     local requirements=$repo/scripts/dev/requirements.txt folder
-    need_packages python3-venv
+    /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages python3-venv
     # A change of the list or of Python makes a new one.
     python_tools=$cache/python-$({ cat "$requirements"; /usr/bin/python3 --version; } | sha256sum | head -c 16)
     if [ ! -f "$python_tools/complete" ]; then

@@ -53,7 +53,7 @@ done
 
 begin
 find_swift
-need_packages "${build_packages[@]}"
+need_build_packages
 find_python_tools
 find_postgres
 with_kafka=
@@ -72,7 +72,7 @@ fi
 say "building (warnings are errors)"
 # The flag stands here and not in Package.swift: a warning of the next Swift must not break a clone's build.
 strict=(-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
-run swift build --build-tests "${strict[@]}"
+run swift build --build-tests "${strict[@]}" || fail "the build failed (warnings count as errors)"
 
 say "starting PostgreSQL"
 start_postgres
@@ -97,25 +97,34 @@ export BDA_TEST_BIN
 export PATH=$postgres_bin:$PATH
 
 say "testing"
+# `swift test` shows nothing before its end unless it writes to a terminal, and then a test that hangs in continuous
+# integration leaves no trace. So the test program is started as SwiftPM would, where it lies where SwiftPM 6 puts it.
+tests=$BDA_TEST_BIN/billing-data-aggregatorPackageTests.xctest
+if [ -x "$tests" ]; then
+    tests=("$tests" --testing-library swift-testing)
+else
+    tests=(swift test --skip-build --disable-xctest "${strict[@]}")
+fi
+[ -t 1 ] || export NO_COLOR=1
 status=0
-exec {output}> >(exec tee "$scratch/log/tests.log")
+exec {output}> >(exec setsid tee "$scratch/log/tests.log")
 tee=$!
-run swift test --skip-build --disable-xctest "${strict[@]}" "${filter[@]}" >&"$output" 2>&1 || status=$?
+end_with=KILL run "${tests[@]}" "${filter[@]}" >&"$output" 2>&1 || status=$?
 exec {output}>&-
 wait "$tee"
 summary=$(grep -o 'Test run with .*' "$scratch/log/tests.log" | tail -n 1) || true
 
 echo
+case $summary in
+    *" 0 tests"*) fail "no test ran" ${filter[@]:+"No test's name matches '${filter[1]}'."} ;;
+esac
 if [ "$status" -ne 0 ]; then
     logs=$repo/.build/test-logs
     rm -rf "$logs"
     cp -r "$scratch/log" "$logs"
-    printf 'FAILED. What tests and servers wrote lies in %s\n' "$logs"
+    printf 'FAILED (%s). What tests and servers wrote lies in %s\n' "$status" "$logs"
     exit 1
 fi
-case $summary in
-    "" | *" 0 tests"*) fail "no test ran" ${filter[@]:+"No test's name matches '${filter[1]}'."} ;;
-esac
 printf '%s\nPASSED' "$summary"
 [ ${#filter[@]} -eq 0 ] || printf ', with --filter only'
 [ "$with_lint" = yes ] || printf ', without the linters'
