@@ -7,7 +7,7 @@ extension SettingDefinition {
             for setting in catalogue where setting.section == section {
                 let name = setting.name + (setting.hasFile ? " or \(setting.name)_FILE" : "")
                 let fallback =
-                    setting.defaultValue.map { "default \($0)" } ?? "without: \(setting.without ?? "nothing")"
+                    setting.defaultValue.map { "default \($0)" } ?? "if not set: \(setting.without ?? "nothing")"
                 text += "  \(name)\n"
                 text += "      \(setting.meaning)\n"
                 text += "      \(setting.allowed); \(setting.without == "required" ? "required" : fallback)\n"
