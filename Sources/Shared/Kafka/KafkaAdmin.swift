@@ -14,9 +14,7 @@ public struct KafkaTopicDefinition: Sendable, Hashable {
     public let configuration: [String: String]
 
     /// A topic.
-    ///
-    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
-    public static func make(name: String, partitions: Int, replicationFactor: Int? = nil, configuration: [String: String] = [:]) {
+    public init(name: String, partitions: Int, replicationFactor: Int? = nil, configuration: [String: String] = [:]) {
         self.name = name
         self.partitions = partitions
         self.replicationFactor = replicationFactor
@@ -54,49 +52,13 @@ public actor KafkaAdmin {
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Makes the client; connections are opened by the first call.
-    public init(configuration: KafkaConfiguration, logger: Logger) async throws -> KafkaAdmin {
+    ///
+    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
+    public static func make(configuration: KafkaConfiguration, logger: Logger) async throws -> KafkaAdmin {
         try await KafkaAdmin(configuration: configuration, logger: logger)
     }
 
-    init(name: String, partitions: Int, replicationFactor: Int? = nil, configuration: [String: String] = [:]) {
-        self.name = name
-        self.partitions = partitions
-        self.replicationFactor = replicationFactor
-        self.configuration = configuration
-    }
-}
-
-/// What `KafkaAdmin.ensureTopics` found and did; names in the order of the definitions.
-public struct KafkaTopicsReport: Sendable, Hashable {
-    /// Topics that were made.
-    public internal(set) var created: [String] = []
-    /// Topics that existed, those of `tooFewPartitions` included.
-    public internal(set) var existing: [String] = []
-    /// Topics that exist with fewer partitions than defined; they are not changed, as that would move keys.
-    public internal(set) var tooFewPartitions: [TooFew] = []
-
-    /// A topic that is too small.
-    public struct TooFew: Sendable, Hashable {
-        /// Its name.
-        public let name: String
-        /// The partitions that it has.
-        public let actual: Int
-        /// The partitions that were defined.
-        public let wanted: Int
-    }
-}
-
-/// Looks at a cluster and makes topics.
-public actor KafkaAdmin {
-    private let thread: BlockingThread
-    private let configuration: KafkaConfiguration
-    private var handle: KafkaHandle?
-
-    /// The thread of its own on which all calls into librdkafka are made.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
-
-    /// Makes the client; connections are opened by the first call.
-    public init(configuration: KafkaConfiguration, logger: Logger) async throws {
+    init(configuration: KafkaConfiguration, logger: Logger) async throws {
         thread = BlockingThread(name: "kafka-admin")
         self.configuration = configuration
         handle = nil

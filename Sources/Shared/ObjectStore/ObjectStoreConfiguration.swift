@@ -32,6 +32,15 @@ public enum ObjectStoreConfiguration: Sendable {
         }
     }
 
+    /// What `BDA_OUTPUT` would be set to for this place.
+    public var uri: String {
+        switch self {
+        case .files(let directory): "file://\(PercentEncoding.encode(directory, keeping: "/"))"
+        case .s3(let configuration):
+            "s3://\(configuration.bucket)" + (configuration.prefix.isEmpty ? "" : "/\(configuration.prefix)")
+        }
+    }
+
     /// Makes the store; nothing is sent yet (`check` does that). A store is made once per process.
     ///
     /// - Parameters:

@@ -18,6 +18,17 @@ public struct PostgresConfiguration: Sendable {
     public var sslRootCertificate: String?
     public var connectTimeoutSeconds: Int
 
+    /// A server and a role, with libpq's defaults for the rest.
+    public init(host: String, port: Int, database: String, user: String, password: Secret?) {
+        self.host = host
+        self.port = port
+        self.database = database
+        self.user = user
+        self.password = password
+        sslMode = "prefer"
+        connectTimeoutSeconds = 10
+    }
+
     /// Reads the `BDA_DB_*` settings.
     public init(settings: inout SettingsReader) {
         host = settings.string("BDA_DB_HOST")

@@ -29,6 +29,9 @@ public struct Finding: Sendable, Hashable {
 /// Another coordinator has taken the run over; this one changes nothing any more.
 public struct OwnershipLost: Error, CustomStringConvertible, Sendable {
     public let description = "another coordinator has taken the run over"
+
+    /// Said by the ledger.
+    public init() {}
 }
 
 /// One segment's jobs as they are written to the ledger.
