@@ -1,9 +1,9 @@
+import BlockingIO
 import Foundation
 import Glibc
 import JobModel
 import Kafka
 import Service
-import Synchronization
 
 /// Everything of one machine's fleet: librdkafka's mock cluster in this process as the broker, and `bda-worker` processes.
 ///

@@ -3,7 +3,6 @@ import Foundation
 import JobModel
 import Kafka
 import Service
-import Synchronization
 import Warehouse
 
 /// A coordinator's side of the wire: job requests and run events out, job events in. Everything on it is a hint but

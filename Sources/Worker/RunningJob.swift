@@ -1,5 +1,6 @@
+import BlockingIO
 import Postgres
-import Synchronization
+import struct Synchronization.Atomic
 import Warehouse
 
 /// One attempt under way, as others see it: they read its progress and may stop it.

@@ -1,6 +1,6 @@
 import BlockingIO
 import Foundation
-import Synchronization
+
 import Testing
 
 @Suite struct BlockingThreadTests {
@@ -8,20 +8,20 @@ import Testing
     @Test func blockingCallsDoNotHoldUpOtherTasks() async {
         let queues = (0..<4).map { BlockingQueue(name: "block \($0)") }
         let blocked = (0..<4).map { _ in DispatchSemaphore(value: 0) }
-        let finished = Atomic(0)
+        let finished = Mutex(0)
         await withTaskGroup(of: Void.self) { group in
             for (queue, semaphore) in zip(queues, blocked) {
                 group.addTask {
                     await queue.run { semaphore.wait() }
-                    finished.add(1, ordering: .relaxed)
+                    finished.withLock { $0 += 1 }
                 }
             }
             // This task runs on the pool; it could not signal if the four had taken all of its threads.
             await Task.yield()
-            #expect(finished.load(ordering: .relaxed) == 0)
+            #expect(finished.withLock { $0 } == 0)
             blocked.forEach { $0.signal() }
         }
-        #expect(finished.load(ordering: .relaxed) == 4)
+        #expect(finished.withLock { $0 } == 4)
     }
 
     @Test func callsOfOneQueueRunInOrderOnOneThread() async {

@@ -1,5 +1,5 @@
+import BlockingIO
 import Service
-import Synchronization
 import Testing
 import TestSupport
 

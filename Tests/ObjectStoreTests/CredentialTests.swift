@@ -1,5 +1,5 @@
+import BlockingIO
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 

@@ -1,6 +1,5 @@
 import BlockingIO
 import Foundation
-import Synchronization
 
 /// An HTTP server on a free loopback port that answers as a test tells it to, faults included.
 final class FaultServer: Sendable {

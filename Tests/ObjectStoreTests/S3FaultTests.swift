@@ -1,8 +1,8 @@
+import BlockingIO
 import Bytes
 import Foundation
 import ObjectStore
 import Service
-import Synchronization
 import Testing
 
 /// What the S3 store makes of faults, over a server that has them on demand.

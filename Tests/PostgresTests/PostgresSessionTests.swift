@@ -1,8 +1,8 @@
+import BlockingIO
 import Bytes
 import Foundation
 import Postgres
 import Service
-import Synchronization
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
+import BlockingIO
 import Glibc
-import Synchronization
 import Testing
 
 @testable import Service

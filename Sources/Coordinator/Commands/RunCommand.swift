@@ -1,9 +1,9 @@
+import BlockingIO
 import Foundation
 import JobModel
 import Kafka
 import ObjectStore
 import Service
-import Synchronization
 import Warehouse
 
 /// `run`.

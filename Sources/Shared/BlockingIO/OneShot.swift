@@ -1,4 +1,3 @@
-import Synchronization
 
 /// A result that is delivered once, from any thread, to one waiting task: the bridge from a C callback to `await`.
 ///

@@ -1,5 +1,5 @@
+import BlockingIO
 import Foundation
-import Synchronization
 
 /// A key to AWS. Prints without its secrets.
 struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

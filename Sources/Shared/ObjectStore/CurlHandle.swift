@@ -1,7 +1,6 @@
 import BlockingIO
 import Bytes
 import CLibCurl
-import Synchronization
 
 /// One libcurl connection on a thread of its own, one transfer at a time; between transfers the connection stays open.
 ///

@@ -1,5 +1,4 @@
 import BlockingIO
-import Synchronization
 
 /// A fixed number of connections, made when they are first needed and lent to one request at a time.
 final class CurlPool: Sendable {

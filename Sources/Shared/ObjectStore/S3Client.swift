@@ -1,8 +1,8 @@
+import BlockingIO
 import Bytes
 import CLibCurl
 import Foundation
 import Service
-import Synchronization
 
 /// A request to the bucket, before it is addressed and signed.
 struct S3Request: Sendable {

@@ -1,5 +1,4 @@
 import BlockingIO
-import Synchronization
 
 /// Does one thing at a time, however many ask for it: those who ask while it is under way get that outcome.
 ///

@@ -1,5 +1,5 @@
+import BlockingIO
 import Glibc
-import Synchronization
 
 /// Writes each record as one line with one `write`, so that lines of several threads never mix.
 ///
