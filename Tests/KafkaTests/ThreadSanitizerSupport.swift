@@ -62,7 +62,9 @@ public func mtxLock(_ mutex: UnsafeMutablePointer<pthread_mutex_t>) -> Int32 { t
 
 /// Leads to pthread_mutex_unlock.
 @_cdecl("mtx_unlock")
-public func mtxUnlock(_ mutex: UnsafeMutablePointer<pthread_mutex_t>) -> Int32 { threadResult(pthread_mutex_unlock(mutex)) }
+public func mtxUnlock(_ mutex: UnsafeMutablePointer<pthread_mutex_t>) -> Int32 {
+    threadResult(pthread_mutex_unlock(mutex))
+}
 
 /// Leads to pthread_mutex_destroy.
 @_cdecl("mtx_destroy")
