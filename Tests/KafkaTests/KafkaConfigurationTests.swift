@@ -119,6 +119,17 @@ struct KafkaConfigurationTests {
         #expect(configuration.explaining(other) == other)
     }
 
+    @Test(arguments: [
+        "ssl://a:1/bootstrap: SSL handshake failed: Disconnected", "ssl://a:1/1: Disconnected (in state SSL_HANDSHAKE)",
+        "ssl://a:1/1: Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate required",
+        "a:1/1: Disconnected while requesting ApiVersion: might be caused by (connecting to a SSL listener?)",
+    ])
+    func lostConnectionsThatTLSCausedSaySo(cause: String) throws {
+        let configuration = try KafkaConfiguration(bootstrapServers: "a:1", clientID: "c")
+        let error = configuration.explaining(KafkaError(code: .transport, action: "reach Kafka", cause: cause))
+        #expect(error.hint?.contains("BDA_KAFKA_SECURITY_PROTOCOL") == true)
+    }
+
     @Test func libraryIsNewEnough() throws {
         try KafkaLibrary.checkVersion()
         #expect(KafkaLibrary.version >= .init(2, 0, 2))

@@ -43,9 +43,9 @@ struct KafkaConsumerTests {
 
             /// Takes messages until `expected` different ones were taken by anybody.
             @Sendable func work(_ consumer: KafkaConsumer, until expected: Int) async throws {
-                while taken.distinct < expected {
+                while await taken.distinct < expected {
                     guard let message = try await consumer.next(within: .milliseconds(100)) else { continue }
-                    taken.note(message)
+                    await taken.note(message)
                     await consumer.acknowledge(message)
                 }
             }
@@ -55,8 +55,8 @@ struct KafkaConsumerTests {
                 try await producer.send(contentsOf: messages(topic, 0..<300, partitions: 8))
                 try await work(first, until: 300)
                 // Alone, a member gets each partition in order, and nothing twice.
-                #expect(taken.total == 300)
-                #expect(taken.isOrdered)
+                #expect(await taken.total == 300)
+                #expect(await taken.isOrdered)
 
                 try await withMember(configuration, group: group, topic: topic) { second in
                     try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -81,7 +81,7 @@ struct KafkaConsumerTests {
                 #expect(state.rebalances >= 3)
                 #expect(state.lostAssignments == 0)
             }
-            #expect(taken.distinct == 1000)
+            #expect(await taken.distinct == 1000)
             try await producer.close()
         }
     }
@@ -322,9 +322,9 @@ struct KafkaConsumerTests {
                 try await withThrowingTaskGroup(of: Void.self) { tasks in
                     for _ in 0..<4 {
                         tasks.addTask {
-                            while taken.total < 20000 {
+                            while await taken.total < 20000 {
                                 guard let message = try await consumer.next(within: .milliseconds(50)) else { continue }
-                                taken.note(message)
+                                await taken.note(message)
                                 await consumer.acknowledge(message)
                             }
                         }
@@ -344,14 +344,12 @@ struct KafkaConsumerTests {
 }
 
 /// What several tasks took.
-private final class Taken: Sendable {
-    private let offsets = Mutex<[Int32: [Int64]]>([:])
+private actor Taken {
+    private var offsets: [Int32: [Int64]] = [:]
 
-    func note(_ message: KafkaReceivedMessage) {
-        offsets.withLock { $0[message.partition, default: []].append(message.offset) }
-    }
+    func note(_ message: KafkaReceivedMessage) { offsets[message.partition, default: []].append(message.offset) }
 
-    var total: Int { offsets.withLock { $0.values.reduce(0) { $0 + $1.count } } }
-    var distinct: Int { offsets.withLock { $0.values.reduce(0) { $0 + Set($1).count } } }
-    var isOrdered: Bool { offsets.withLock { $0.values.allSatisfy { $0 == $0.sorted() } } }
+    var total: Int { offsets.values.reduce(0) { $0 + $1.count } }
+    var distinct: Int { offsets.values.reduce(0) { $0 + Set($1).count } }
+    var isOrdered: Bool { offsets.values.allSatisfy { $0 == $0.sorted() } }
 }

@@ -216,10 +216,11 @@ extension KafkaConfiguration {
         return result
     }
 
-    /// A broken connection is found and tried again soon, small messages leave at once, and idle disconnects are no news.
+    /// A broken connection is found and tried again soon, and small messages leave at once. (`log.connection.close`
+    /// stays on: librdkafka's guesses at a wrong `security.protocol` go with it.)
     private static let general = [
         "socket.keepalive.enable": "true", "socket.nagle.disable": "true", "reconnect.backoff.ms": "100",
-        "reconnect.backoff.max.ms": "10000", "log.connection.close": "false",
+        "reconnect.backoff.max.ms": "10000",
     ]
 
     /// `error` with a better hint, where this configuration tells more than the code alone.
@@ -227,8 +228,8 @@ extension KafkaConfiguration {
         let hint: String?
         if error.isAuthentication, let mechanism = saslMechanism {
             hint = Self.scramHint(mechanism: mechanism, version: KafkaLibrary.version)
-        } else if error.code == .transport, error.cause.contains(/SSL.handshake/.ignoresCase()) {
-            // A broker that hangs up on a TLS client is no more than a lost connection to librdkafka.
+        } else if error.code == .transport, error.cause.contains(/SSL.(handshake|routines|listener)/.ignoresCase()) {
+            // A broker that hangs up because of TLS is no more than a lost connection to librdkafka.
             hint = KafkaError.Code.ssl.hint
         } else {
             hint = nil
