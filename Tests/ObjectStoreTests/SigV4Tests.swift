@@ -241,8 +241,10 @@ private enum Botocore {
     }
 
     private static let script = """
-        import json, sys, botocore.session
+        from json import dump, load
+        from sys import stdin, stdout
         from botocore.config import Config
+        from botocore.session import get_session
 
         class Stop(Exception):
             pass
@@ -254,8 +256,8 @@ private enum Botocore {
             answers.append(dict(method=request.method, url=request.url, headers=headers))
             raise Stop
 
-        for case in json.load(sys.stdin):
-            client = botocore.session.get_session().create_client(
+        for case in load(stdin):
+            client = get_session().create_client(
                 "s3", region_name="\(region)", aws_access_key_id="\(accessKeyID)",
                 aws_secret_access_key="\(secretAccessKey)", aws_session_token=case.get("token"),
                 config=Config(s3={"addressing_style": "path" if case["pathStyle"] else "virtual"},
@@ -267,6 +269,6 @@ private enum Botocore {
             if case.get("metadata"): parameters["Metadata"] = case["metadata"]
             try: getattr(client, case["operation"])(**parameters)
             except Stop: pass
-        json.dump(answers, sys.stdout)
+        dump(answers, stdout)
         """
 }

@@ -84,7 +84,7 @@ struct WebIdentityCredentials: CredentialSource {
         request.body = ByteBuffer(Array(body.utf8))
         request.totalLimit = .seconds(20)
 
-        let reply = try await send(request, tries: 3)
+        let reply = try await pool.send(request, tries: 3)
         guard reply.isSuccess else {
             let fault = S3Fault(reply.body)
             var error = ObjectStoreError.credentials(
@@ -191,7 +191,7 @@ struct ContainerCredentials: CredentialSource {
         } else if let token = settings["AWS_CONTAINER_AUTHORIZATION_TOKEN"] {
             request.headers = [("authorization", try checkToken(token, name))]
         }
-        let reply = try await send(request, tries: 3)
+        let reply = try await pool.send(request, tries: 3)
         return try MetadataCredentials.parse(reply, name)
     }
 }
@@ -220,7 +220,7 @@ struct InstanceCredentials: CredentialSource {
         tokenRequest.headers = [("x-amz-ec2-metadata-token-ttl-seconds", "21600")]
         let tokenReply: HTTPReply
         do {
-            tokenReply = try await send(tokenRequest, tries: 2)
+            tokenReply = try await pool.send(tokenRequest, tries: 2)
         } catch let error as ObjectStoreError where error.kind == .unreachable || error.kind == .interrupted {
             // Not on EC2, or a container whose packets may not hop that far.
             return nil
@@ -231,7 +231,7 @@ struct InstanceCredentials: CredentialSource {
         let rolePath = "/latest/meta-data/iam/security-credentials/"
         var roleRequest = request(.get, rolePath)
         roleRequest.headers = [("x-aws-ec2-metadata-token", token)]
-        let roleReply = try await send(roleRequest, tries: 2)
+        let roleReply = try await pool.send(roleRequest, tries: 2)
         // The instance has no role.
         if roleReply.status == 404 { return nil }
         guard roleReply.isSuccess else { throw MetadataCredentials.fault(roleReply, name) }
@@ -239,7 +239,7 @@ struct InstanceCredentials: CredentialSource {
 
         var request = request(.get, rolePath + PercentEncoding.encode(String(role)))
         request.headers = [("x-aws-ec2-metadata-token", token)]
-        return try MetadataCredentials.parse(try await send(request, tries: 2), name)
+        return try MetadataCredentials.parse(try await pool.send(request, tries: 2), name)
     }
 }
 
@@ -296,27 +296,22 @@ extension CredentialSource {
     }
 }
 
-private protocol PooledSource: CredentialSource {
-    var pool: CurlPool { get }
-}
-
-extension WebIdentityCredentials: PooledSource {}
-extension ContainerCredentials: PooledSource {}
-extension InstanceCredentials: PooledSource {}
-
-extension PooledSource {
+extension CurlPool {
     /// Sends a request up to `tries` times, a short while apart, until an answer comes that is no fault of the server.
     fileprivate func send(_ request: HTTPRequest, tries: Int) async throws -> HTTPReply {
-        for attempt in 1... {
+        var attempt = 1
+        while true {
             do {
-                let reply = try await pool.withHandle { try await $0.send(request) }
+                let reply = try await withHandle { try await $0.send(request) }
                 if reply.status < 500 || attempt == tries { return reply }
-            } catch let error as CurlError {
-                if attempt == tries { throw ObjectStoreError(error, "get credentials from", request.server.url) }
+            } catch let failure as CurlError {
+                var error = ObjectStoreError(failure, "get credentials from", request.server.url)
+                if error.kind == .unreachable { error.hint = "look at firewalls, the proxy settings and DNS" }
+                if attempt == tries { throw error }
             }
             try await Task.sleep(for: .milliseconds(200 * attempt))
+            attempt += 1
         }
-        preconditionFailure("the loop above has no other end")
     }
 }
 

@@ -52,6 +52,8 @@ actor CurlHandle {
 
     private func transfer(_ request: HTTPRequest, _ cancellation: TransferCancellation) throws -> HTTPReply {
         let collector = ReplyCollector(request.sink)
+        // libcurl holds plain pointers to both until the transfer is removed.
+        defer { withExtendedLifetime((request, collector)) {} }
         curl_easy_reset(easy)
         errorText[0] = 0
         try setUp(request, collector)

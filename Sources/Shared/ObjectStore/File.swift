@@ -136,7 +136,7 @@ extension File {
 
     /// The directory that a path's last component lies in.
     static func directory(of path: String) -> String {
-        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
+        path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(decoding: path.utf8[..<$0], as: UTF8.self) } ?? ""
     }
 }
 

@@ -29,8 +29,7 @@ struct FileObjectStore: ObjectStore {
                 .invalidKey, "open", directory, reason: "it is not an absolute path",
                 hint: "give BDA_OUTPUT as file:///directory")
         }
-        let trimmed = directory.trimmed(of: "/")
-        root = trimmed.isEmpty ? "" : "/" + trimmed
+        root = directory.pathComponents.map { "/" + $0 }.joined()
         do throws(InvalidKey) {
             keySpace = try ObjectKeySpace(prefix: "")
         } catch {
@@ -43,11 +42,7 @@ struct FileObjectStore: ObjectStore {
     }
 
     func key(forURI uri: String) -> String? {
-        let place = Self.place(root)
-        guard uri.hasPrefix(place), let key = PercentEncoding.decode(String(uri.dropFirst(place.count))) else {
-            return nil
-        }
-        return keySpace.key(ofFull: key)
+        uri.after(Self.place(root)).flatMap { PercentEncoding.decode($0) }.flatMap { keySpace.key(ofFull: $0) }
     }
 
     /// RFC 3986: what a path may hold as it is, besides the unreserved characters.
@@ -159,10 +154,10 @@ struct FileObjectStore: ObjectStore {
             // A hidden name stands where the key's last component would.
             try walk(prefix, "list uploads under", hidden: true) { hidden, path, name in
                 guard let target = TemporaryFile.target(ofHidden: name) else { return }
-                let key = hidden.dropLast(name.count) + target
+                let key = String(decoding: hidden.utf8.dropLast(name.utf8.count), as: UTF8.self) + target
                 guard key.utf8.starts(with: prefix.utf8) else { return }
                 guard let status = try File.status(path, "list uploads under", uri(forKey: prefix)) else { return }
-                uploads.append(PendingUpload(key: String(key), id: name, startedAt: status.changedAt))
+                uploads.append(PendingUpload(key: key, id: name, startedAt: status.changedAt))
             }
             return uploads.sorted { ($0.key, $0.id) < ($1.key, $1.id) }
         }
@@ -171,7 +166,7 @@ struct FileObjectStore: ObjectStore {
     func abort(_ upload: PendingUpload) async throws {
         let path = try path(upload.key, "abort")
         let subject = uri(forKey: upload.key)
-        guard TemporaryFile.target(ofHidden: upload.id) != nil, !upload.id.contains("/") else {
+        guard TemporaryFile.target(ofHidden: upload.id) != nil, !upload.id.utf8.contains(UInt8(ascii: "/")) else {
             throw ObjectStoreError(.invalidKey, "abort", subject, reason: "'\(upload.id)' is no upload's name")
         }
         try await run {
@@ -246,11 +241,11 @@ struct FileObjectStore: ObjectStore {
     private func path(_ key: String, _ operation: String) throws(ObjectStoreError) -> String {
         do throws(InvalidKey) {
             _ = try keySpace.fullKey(key)
-            if key.split(separator: "/").contains(where: { $0.hasPrefix(Self.hiddenPrefix) }) {
+            if key.pathComponents.contains(where: { $0.after(Self.hiddenPrefix) != nil }) {
                 throw InvalidKey(problem: "a component begins with \(Self.hiddenPrefix)")
             }
             let longest = TemporaryFile.longestName
-            if key.split(separator: "/").contains(where: { $0.utf8.count > longest }) {
+            if key.pathComponents.contains(where: { $0.utf8.count > longest }) {
                 throw InvalidKey(problem: "a component has more than \(longest) bytes")
             }
             return root + "/" + key
@@ -269,8 +264,8 @@ struct FileObjectStore: ObjectStore {
         } catch {
             throw ObjectStoreError(.invalidKey, operation, uri(forKey: prefix), reason: error.problem)
         }
-        let directory = prefix.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(prefix[...$0]) } ?? ""
-        var open = [directory]
+        let directory = File.directory(of: prefix)
+        var open = [directory.isEmpty ? "" : directory + "/"]
         while let directory = open.popLast() {
             for entry in try File.entries(root + "/" + directory, operation, uri(forKey: directory)) {
                 let key = directory + entry.name
@@ -279,7 +274,7 @@ struct FileObjectStore: ObjectStore {
                     if below.utf8.starts(with: prefix.utf8) || prefix.utf8.starts(with: below.utf8) {
                         open.append(below)
                     }
-                } else if entry.name.hasPrefix(Self.hiddenPrefix) == hidden,
+                } else if (entry.name.after(Self.hiddenPrefix) != nil) == hidden,
                     hidden || key.utf8.starts(with: prefix.utf8)
                 {
                     try visit(key, root + "/" + key, entry.name)

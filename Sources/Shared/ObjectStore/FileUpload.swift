@@ -38,8 +38,11 @@ actor FileUpload: ObjectUpload {
         precondition(lastBytes <= partBytes, "the last part has at most \(partBytes) bytes, not \(lastBytes)")
         let sent = parts.count * partBytes + lastBytes
         guard sent == size else { throw mismatch("\(size) bytes were counted, \(sent) were given to the store") }
-        if let missing = (1...max(parts.count, 1)).first(where: { !parts.contains($0) }), !parts.isEmpty {
+        if let missing = (1..<parts.count + 1).first(where: { !parts.contains($0) }) {
             throw mismatch("part \(missing) was not written")
+        }
+        if parts.isEmpty, SHA256.hash(last?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)) != sha256 {
+            throw mismatch("the bytes given have another SHA-256 than was counted")
         }
         let file = try open()
         if let last, lastBytes > 0 { try file.write(last.bytes, at: parts.count * partBytes) }

@@ -1,4 +1,6 @@
 /// The rules for keys, and the place's own prefix in front of them.
+///
+/// Keys are taken apart by their bytes: for Swift a slash and an accent that follows it are one character.
 struct ObjectKeySpace: Sendable, Hashable {
     /// S3's limit, in bytes of UTF-8.
     static let maximumBytes = 1024
@@ -8,7 +10,10 @@ struct ObjectKeySpace: Sendable, Hashable {
 
     /// A key space under `prefix`, which may have slashes at its ends.
     init(prefix: String) throws(InvalidKey) {
-        let trimmed = prefix.trimmed(of: "/")
+        let slash = UInt8(ascii: "/")
+        let tail = prefix.utf8.drop { $0 == slash }
+        let trimmed = String(
+            decoding: tail.prefix(tail.count - tail.reversed().prefix { $0 == slash }.count), as: UTF8.self)
         if let problem = Self.problem(inPath: trimmed, isPrefix: true) { throw InvalidKey(problem: problem) }
         self.prefix = trimmed.isEmpty ? "" : trimmed + "/"
     }
@@ -26,9 +31,8 @@ struct ObjectKeySpace: Sendable, Hashable {
 
     /// The key of a full key; nil when it lies outside.
     func key(ofFull full: String) -> String? {
-        guard full.utf8.starts(with: prefix.utf8) else { return nil }
-        let key = String(decoding: full.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
-        return (try? fullKey(key)) == nil ? nil : key
+        guard let key = full.after(prefix) else { return nil }
+        return (try? fullKey(key)).map { _ in key }
     }
 
     private func check(_ path: String, isPrefix: Bool) throws(InvalidKey) -> String {
@@ -63,11 +67,15 @@ struct InvalidKey: Error, Hashable {
     let problem: String
 }
 
-extension StringProtocol {
-    func trimmed(of character: Character) -> String {
-        var rest = self[...]
-        while rest.first == character { rest.removeFirst() }
-        while rest.last == character { rest.removeLast() }
-        return String(rest)
+extension String {
+    /// The text after a beginning of exactly these bytes; nil when it begins otherwise.
+    func after(_ beginning: String) -> String? {
+        guard utf8.starts(with: beginning.utf8) else { return nil }
+        return String(decoding: utf8.dropFirst(beginning.utf8.count), as: UTF8.self)
+    }
+
+    /// What lies between the slashes.
+    var pathComponents: [String] {
+        utf8.split(separator: UInt8(ascii: "/")).map { String(decoding: $0, as: UTF8.self) }
     }
 }

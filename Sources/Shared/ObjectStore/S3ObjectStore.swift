@@ -38,9 +38,7 @@ struct S3ObjectStore: ObjectStore {
     func uri(forKey key: String) -> String { client.uri(key) }
 
     func key(forURI uri: String) -> String? {
-        let place = "s3://\(configuration.bucket)/"
-        guard uri.hasPrefix(place) else { return nil }
-        return keySpace.key(ofFull: String(uri.dropFirst(place.count)))
+        uri.after("s3://\(configuration.bucket)/").flatMap { keySpace.key(ofFull: $0) }
     }
 
     func check() async throws {
@@ -52,7 +50,14 @@ struct S3ObjectStore: ObjectStore {
     // MARK: whole objects
 
     func put(_ key: String, bytes: ByteBuffer, options: WriteOptions) async throws -> ObjectInfo {
-        let digest = try await client.sha256(of: bytes)
+        try await put(key, bytes: bytes, digest: try await sha256(of: bytes), options: options)
+    }
+
+    /// The digest of bytes that are going to be sent.
+    func sha256(of bytes: ByteBuffer) async throws -> Digest { try await client.sha256(of: bytes) }
+
+    /// `put` of bytes whose digest is known.
+    func put(_ key: String, bytes: ByteBuffer, digest: Digest, options: WriteOptions) async throws -> ObjectInfo {
         var request = S3Request(method: .put, operation: "put", key: key, body: bytes)
         request.headers = writeHeaders(options) + conditionHeaders(options.condition)
         request.headers.append(("x-amz-meta-sha256", digest.hex))
@@ -258,7 +263,8 @@ struct S3ObjectStore: ObjectStore {
         request.query = [("uploadId", uploadID)]
         request.headers = [("content-type", "application/xml")] + conditionHeaders(condition)
         if configuration.sendsChecksums { request.headers.append(("x-amz-mp-object-size", String(size))) }
-        request.body = ByteBuffer(Array(completion(parts).utf8))
+        let body = Array(completion(parts).utf8)
+        request.body = ByteBuffer(body)
         request.stallLimit = .seconds(300)
         // After a conflict S3 wants all parts again, in a new upload.
         request.retriesConflict = false
@@ -266,7 +272,7 @@ struct S3ObjectStore: ObjectStore {
         let checksum = "\(SHA256.hash(parts.flatMap(\.digest.bytes)).base64)-\(parts.count)"
         let reply: HTTPReply
         do {
-            reply = try await client.send(request, digest: try await client.sha256(of: request.body!))
+            reply = try await client.send(request, digest: SHA256.hash(body))
         } catch let error as ObjectStoreError
             where error.isConditionUnmet(condition) || error.s3Code == "NoSuchUpload"
         {

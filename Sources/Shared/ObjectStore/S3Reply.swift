@@ -72,7 +72,7 @@ struct S3Fault: Hashable {
     /// A text from the wire, made fit for a log line.
     private static func clip(_ text: String, to limit: Int) -> String {
         let printable = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) }
-        return String(printable.prefix(limit)).trimmed(of: " ")
+        return String(printable.prefix(limit)).trimmingCharacters(in: .whitespaces)
     }
 }
 

@@ -40,9 +40,11 @@ actor S3Upload: ObjectUpload {
         guard sent == size else { throw mismatch("\(size) bytes were counted, \(sent) were given to the store") }
 
         if parts.isEmpty {
-            let info = try await store.put(key, bytes: last ?? ByteBuffer(capacity: 0), options: options)
-            guard info.sha256 == sha256 else { throw mismatch("the bytes given have another SHA-256 than was counted") }
-            return info
+            let whole = last ?? ByteBuffer(capacity: 0)
+            guard try await store.sha256(of: whole) == sha256 else {
+                throw mismatch("the bytes given have another SHA-256 than was counted")
+            }
+            return try await store.put(key, bytes: whole, digest: sha256, options: options)
         }
         if let last, lastBytes > 0 { try await send(last, number: parts.count + 1) }
         let ordered = try (1...parts.count).map { number in

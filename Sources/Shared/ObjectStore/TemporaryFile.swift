@@ -22,7 +22,7 @@ final class TemporaryFile {
         self.operation = operation
         self.subject = subject
         let directory = File.directory(of: path)
-        let name = path.dropFirst(directory.count + 1)
+        let name = path.after(directory + "/") ?? ""
         let unique = Hex.encode((0..<8).map { _ in UInt8.random(in: 0...255) })
         hiddenPath = "\(directory)/\(FileObjectStore.uploadPrefix)\(unique)-\(name)"
         var changed: Set<String> = [directory]
@@ -42,11 +42,11 @@ final class TemporaryFile {
 
     /// The name of the object a hidden name is for; nil when it is none.
     static func target(ofHidden name: String) -> String? {
-        let prefix = FileObjectStore.uploadPrefix
-        guard name.hasPrefix(prefix) else { return nil }
-        let rest = name.dropFirst(prefix.count)
-        guard rest.count > 17, rest.dropFirst(16).first == "-", Hex.decode(rest.prefix(16)) != nil else { return nil }
-        return String(rest.dropFirst(17))
+        guard let rest = name.after(FileObjectStore.uploadPrefix)?.utf8, rest.count > 17,
+            rest.dropFirst(16).first == UInt8(ascii: "-"),
+            Hex.decode(String(decoding: rest.prefix(16), as: UTF8.self)) != nil
+        else { return nil }
+        return String(decoding: rest.dropFirst(17), as: UTF8.self)
     }
 
     /// Writes bytes and lets the device begin with them.
