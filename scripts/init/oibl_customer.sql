@@ -1,6 +1,7 @@
 -- The open-item balance list of one bucket: one row for each customer of Tripica or SAP.
 --
--- Balances are the sums of tripica.balances over the customer's accounts. `charged` (Tripica) and `booked` (SAP) are
+-- Balances are the sums of tripica.balances over the customer's accounts. Dunning counts open cases only; the highest level is
+-- 0 where there is none. `charged` (Tripica) and `booked` (SAP) are
 -- compared document by document: SAP's reference is Tripica's document number. What differs has one of these reasons, each
 -- with its amount, and difference = charged - booked is their sum:
 --   not_booked      charged, and SAP does not know the document
@@ -9,12 +10,12 @@
 --   amount_differs  in both, with different amounts
 -- `difference_reason` is the reason that applies; `several` where there is more than one, `none` where every document agrees.
 -- @segment oibl.customer_list
--- @needs   tripica.base_customers, tripica.data_charges, tripica.data_balances, bookkeeper.base_partners, bookkeeper.data_bookings
+-- @needs   tripica.base_customers, tripica.data_charges, tripica.data_balances, tripica.data_dunning, bookkeeper.base_partners, bookkeeper.data_bookings
 -- @reads   run
 -- @writes  oibl_customer
 INSERT INTO :"work".oibl_customer (partition_no, business_date, customer_no, customer_name, segment, currency, accounts, charged,
     paid, written_off, open_amount, not_due, overdue, overdue_0_30, overdue_31_60, overdue_61_90, overdue_over_90, credit,
-    booked, difference, not_booked, booked_later, not_charged, amount_differs, difference_reason)
+    open_dunning_cases, highest_dunning_level, dunning_fees, booked, difference, not_booked, booked_later, not_charged, amount_differs, difference_reason)
 WITH charged AS (
     SELECT customer_no, document_no, sum(amount_gross) AS amount
     FROM :"work".data_charges
@@ -64,6 +65,12 @@ balances AS (
     WHERE partition_no = :'partition'::integer
     GROUP BY customer_no
 ),
+dunning AS (
+    SELECT customer_no, count(*)::integer AS cases, max(dunning_level) AS highest_level, sum(fee) AS fees
+    FROM :"work".data_dunning
+    WHERE partition_no = :'partition'::integer AND status = 'open'
+    GROUP BY customer_no
+),
 customers AS (
     SELECT customer_no, c.customer_name, c.segment
     FROM (SELECT * FROM :"work".base_data_customers WHERE partition_no = :'partition'::integer) AS c
@@ -75,9 +82,11 @@ SELECT :'partition'::integer, :'business_date'::date, c.customer_no, c.customer_
        coalesce(b.accounts, 0), coalesce(b.charged, 0), coalesce(b.paid, 0), coalesce(b.written_off, 0),
        coalesce(b.open_amount, 0), coalesce(b.not_due, 0), coalesce(b.overdue, 0), coalesce(b.overdue_0_30, 0),
        coalesce(b.overdue_31_60, 0), coalesce(b.overdue_61_90, 0), coalesce(b.overdue_over_90, 0), coalesce(b.credit, 0),
+       coalesce(m.cases, 0), coalesce(m.highest_level, 0), coalesce(m.fees, 0),
        coalesce(d.booked, 0), coalesce(b.charged, 0) - coalesce(d.booked, 0),
        coalesce(d.not_booked, 0), coalesce(d.booked_later, 0), coalesce(d.not_charged, 0), coalesce(d.amount_differs, 0),
        CASE WHEN d.first_reason IS NULL THEN 'none' WHEN d.first_reason = d.last_reason THEN d.first_reason ELSE 'several' END
 FROM customers AS c
 LEFT JOIN balances AS b USING (customer_no)
 LEFT JOIN differences AS d USING (customer_no)
+LEFT JOIN dunning AS m USING (customer_no)
