@@ -24,7 +24,8 @@ struct CheckRunner: Sendable {
                     """, action: "run the \(script.segment.kind.rawValue) \(script.segment.name)")
             } catch let error as PostgresError where !error.isRetryable {
                 throw RunFailure(
-                    .precheckFailed, "\(error)", hint: "mend \(script.text.file); 'bda-coordinator try' runs one script")
+                    .precheckFailed, "\(error)", hint: "mend \(script.text.file); 'bda-coordinator try' runs one script"
+                )
             }
             findings.append(
                 Finding(
@@ -37,9 +38,12 @@ struct CheckRunner: Sendable {
 
     /// A finding for the screen: the check, what to do, and the rows as a table.
     static func describe(_ finding: Finding) -> String {
-        var text = "\(finding.segment) (\(finding.severity.rawValue)): \(finding.rows) violating row\(finding.rows == 1 ? "" : "s")"
+        var text =
+            "\(finding.segment) (\(finding.severity.rawValue)): \(finding.rows) violating row\(finding.rows == 1 ? "" : "s")"
         if let hint = finding.hint { text += "\n  hint: \(hint)" }
-        text += "\n" + TextTable(header: finding.columns, rows: finding.sample.map { $0.map { $0 ?? "NULL" } }).text(indent: 2)
+        text +=
+            "\n"
+            + TextTable(header: finding.columns, rows: finding.sample.map { $0.map { $0 ?? "NULL" } }).text(indent: 2)
         if finding.rows > finding.sample.count { text += "\n  … and \(finding.rows - finding.sample.count) more" }
         return text
     }

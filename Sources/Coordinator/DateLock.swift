@@ -30,7 +30,8 @@ struct DateLock: Sendable {
     }
 
     private func isTaken(on session: PostgresSession) async throws -> Bool {
-        try await session.execute("SELECT pg_catalog.pg_try_advisory_lock(\(key))", action: "lock the date").firstValue == "t"
+        try await session.execute("SELECT pg_catalog.pg_try_advisory_lock(\(key))", action: "lock the date").firstValue
+            == "t"
     }
 
     private func holders(on session: PostgresSession) async throws -> [(pid: Int, since: String, address: String)] {
@@ -47,7 +48,9 @@ struct DateLock: Sendable {
 
     private func held(_ session: PostgresSession) async throws -> RunFailure {
         let holders = try await holders(on: session)
-        let who = holders.map { "a coordinator at \($0.address), database session \($0.pid), connected since \($0.since) UTC" }
+        let who = holders.map {
+            "a coordinator at \($0.address), database session \($0.pid), connected since \($0.since) UTC"
+        }
         return RunFailure(
             .dateHeld,
             "\(businessDate) of \(clientID)/\(environment) is held by \(who.first ?? "another coordinator")",

@@ -113,8 +113,11 @@ struct CommandEnvironment: Sendable {
             let source = given == nil ? "BDA_SYSTEMS" : "--systems"
             throw RunFailure(
                 .usage,
-                unknown.isEmpty ? "\(source) names no system" : "\(source): unknown system '\(unknown.joined(separator: "', '"))'",
-                hint: "the scripts know \(scripts.systems.sorted().joined(separator: ", ")); oibl runs by itself when all it needs are chosen")
+                unknown.isEmpty
+                    ? "\(source) names no system" : "\(source): unknown system '\(unknown.joined(separator: "', '"))'",
+                hint:
+                    "the scripts know \(scripts.systems.sorted().joined(separator: ", ")); oibl runs by itself when all it needs are chosen"
+            )
         }
         return Array(Set(chosen)).sorted()
     }

@@ -26,7 +26,8 @@ final class LocalFleet: Service {
     }
 
     /// Starts broker and workers. The workers get this process's environment, with the broker in it.
-    init(workers count: Int, environment: [String: String], topics: [KafkaTopicDefinition], logger: Logger) async throws {
+    init(workers count: Int, environment: [String: String], topics: [KafkaTopicDefinition], logger: Logger) async throws
+    {
         cluster = try await KafkaMockCluster.make(topics: topics, logger: logger)
         kafka = await cluster.configuration(clientID: CommandEnvironment.kafkaClientID)
         var environment = environment.merging(kafka.environment) { _, new in new }
@@ -107,6 +108,7 @@ final class LocalFleet: Service {
             if FileManager.default.isExecutableFile(atPath: path) { return URL(fileURLWithPath: path) }
         }
         throw RunFailure(
-            .usage, "there is no program bda-worker beside \(own.path) or on the PATH", hint: "build both programs with 'swift build'")
+            .usage, "there is no program bda-worker beside \(own.path) or on the PATH",
+            hint: "build both programs with 'swift build'")
     }
 }

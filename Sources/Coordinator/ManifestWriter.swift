@@ -35,7 +35,8 @@ struct ManifestWriter: Sendable {
                     DatasetManifest.Entry(
                         url: store.uri(forKey: $0.part.key), contentLength: $0.part.bytes, recordCount: $0.part.rows,
                         sha256: $0.part.sha256, partition: $0.jobID.partition)
-                }, columns: script.columns, key: script.script.segment.key, compression: run.compression, totals: totals,
+                }, columns: script.columns, key: script.script.segment.key, compression: run.compression,
+                totals: totals,
                 replacesRunID: replaces, generatedAt: run.graphAt ?? run.startedAt, author: author)
             let bytes = try WireFormat.encodePretty(manifest)
             let key = run.layout.manifest(of: name)
@@ -43,7 +44,8 @@ struct ManifestWriter: Sendable {
             entries.append(
                 RunManifest.Dataset(
                     name: name, manifestURI: store.uri(forKey: key), manifestSHA256: SHA256.hash(bytes).hex,
-                    parts: parts.count, rows: manifest.meta.recordCount, bytes: manifest.meta.contentLength, totals: totals))
+                    parts: parts.count, rows: manifest.meta.recordCount, bytes: manifest.meta.contentLength,
+                    totals: totals))
         }
         let manifest = RunManifest(
             run: run.context, cutoff: run.cutoff, systems: run.systems, partitionCount: run.partitionCount,
@@ -52,7 +54,8 @@ struct ManifestWriter: Sendable {
         let bytes = try WireFormat.encodePretty(manifest)
         _ = try await store.put(run.layout.runManifest, bytes: bytes, options: Self.json())
         return Written(
-            manifest: manifest, uri: store.uri(forKey: run.layout.runManifest), sha256: SHA256.hash(bytes).hex, bytes: bytes)
+            manifest: manifest, uri: store.uri(forKey: run.layout.runManifest), sha256: SHA256.hash(bytes).hex,
+            bytes: bytes)
     }
 
     /// Moves `latest` of the date, and of all dates unless a newer one was published.

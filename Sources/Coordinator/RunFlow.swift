@@ -69,7 +69,8 @@ struct RunFlow: Sendable {
 
     private func runToContinue(_ request: Request) async throws -> (Found, isResumed: Bool) {
         let runs = try await ledger.runs(
-            clientID: settings.clientID, environment: settings.environment, businessDate: request.businessDate, limit: 20)
+            clientID: settings.clientID, environment: settings.environment, businessDate: request.businessDate,
+            limit: 20)
         if var open = runs.first(where: { !$0.state.isFinal }) {
             open.ownerNumber = try await ledger.takeOwnership(of: open.runID, owner: Self.ownerName)
             guard open.state != .running || open.graphAt != nil else {
@@ -83,7 +84,9 @@ struct RunFlow: Sendable {
                 throw RunFailure(
                     .usage,
                     "run \(open.runID) of \(open.businessDate) over \(open.systems.joined(separator: ", ")) is not finished",
-                    hint: "finish it with --systems \(open.systems.joined(separator: ",")), or end it with 'bda-coordinator cancel --date \(open.businessDate)'")
+                    hint:
+                        "finish it with --systems \(open.systems.joined(separator: ",")), or end it with 'bda-coordinator cancel --date \(open.businessDate)'"
+                )
             }
             return (.open(open), true)
         }
@@ -280,11 +283,14 @@ struct RunFlow: Sendable {
             if now - lastSignOfLife > .seconds(settings.workerWaitSeconds) {
                 throw RunFailure(
                     .timedOut, "no worker took a job within \(settings.workerWaitSeconds) seconds",
-                    hint: "start bda-worker with the same database, Kafka, BDA_CLIENT_ID and BDA_ENVIRONMENT; or raise BDA_WORKER_WAIT_SECONDS")
+                    hint:
+                        "start bda-worker with the same database, Kafka, BDA_CLIENT_ID and BDA_ENVIRONMENT; or raise BDA_WORKER_WAIT_SECONDS"
+                )
             }
             if now - start > .seconds(settings.runTimeoutSeconds) {
                 throw RunFailure(
-                    .timedOut, "the run is not done after \(settings.runTimeoutSeconds) seconds: \(counts.done) of \(counts.total) jobs",
+                    .timedOut,
+                    "the run is not done after \(settings.runTimeoutSeconds) seconds: \(counts.done) of \(counts.total) jobs",
                     hint: "add workers, or raise BDA_RUN_TIMEOUT_SECONDS")
             }
             if now - lastOwed > .seconds(5) {
@@ -313,7 +319,8 @@ struct RunFlow: Sendable {
             "\(job.jobID.segment) partition \(job.jobID.partition), attempt \(job.attempt): \(job.message ?? "no reason recorded") [\(job.code ?? "")]"
         }
         return RunFailure(
-            .jobFailed, (["\(failed.count) job\(failed.count == 1 ? "" : "s") failed"] + reasons).joined(separator: "\n  "),
+            .jobFailed,
+            (["\(failed.count) job\(failed.count == 1 ? "" : "s") failed"] + reasons).joined(separator: "\n  "),
             hint: failed.compactMap(\.hint).first)
     }
 
@@ -359,13 +366,15 @@ struct RunFlow: Sendable {
         for finding in findings { try await ledger.insert(finding, of: run.runID) }
         let violated = findings.filter { $0.rows > 0 }
         for finding in violated where finding.severity == .warn {
-            logger.warning("a check found something", metadata: [.segment: "\(finding.segment)", .rows: "\(finding.rows)"])
+            logger.warning(
+                "a check found something", metadata: [.segment: "\(finding.segment)", .rows: "\(finding.rows)"])
         }
         let errors = violated.filter { $0.severity == .error }
         guard errors.isEmpty else {
             throw RunFailure(
                 kind == .precheck ? .precheckFailed : .totalsDiffer,
-                (["\(errors.count) \(kind.rawValue)\(errors.count == 1 ? "" : "s") failed"] + errors.map(CheckRunner.describe))
+                (["\(errors.count) \(kind.rawValue)\(errors.count == 1 ? "" : "s") failed"]
+                    + errors.map(CheckRunner.describe))
                     .joined(separator: "\n"),
                 hint: kind == .precheck ? "nothing was exported; mend the data and run again" : nil)
         }
@@ -411,11 +420,14 @@ struct RunFlow: Sendable {
             uniquingKeysWith: { first, _ in first })
         for archive in archives {
             guard let before = known[archive.script.segment.name], before != archive.columns else { continue }
-            let text = { (columns: [DatasetColumn]) in columns.map { "\($0.name) \($0.type.base)" }.joined(separator: ", ") }
+            let text = { (columns: [DatasetColumn]) in
+                columns.map { "\($0.name) \($0.type.base)" }.joined(separator: ", ")
+            }
             let reason =
                 "the columns of \(archive.script.segment.name) have changed since run \(former.runID): from (\(text(before))) to (\(text(archive.columns)))"
             guard settings.schemaDrift == .fail else {
-                logger.warning("a dataset's columns have changed", metadata: [.dataset: "\(archive.script.segment.name)"])
+                logger.warning(
+                    "a dataset's columns have changed", metadata: [.dataset: "\(archive.script.segment.name)"])
                 continue
             }
             throw RunFailure(
@@ -499,7 +511,8 @@ struct RunFlow: Sendable {
                 _ = try await WorkTransaction.commit(
                     in: session, claim: claim, workerID: Self.ownerName, transactionID: transactionID,
                     result: JobResult(
-                        rows: rows, bytes: 0, durationMs: Int((ContinuousClock.now - start) / .milliseconds(1)), parts: [],
+                        rows: rows, bytes: 0, durationMs: Int((ContinuousClock.now - start) / .milliseconds(1)),
+                        parts: [],
                         totals: []))
             }
         } catch {

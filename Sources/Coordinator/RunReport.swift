@@ -22,12 +22,14 @@ struct RunReport {
                 rows: figures.map { figure in
                     [
                         figure.dataset.description, "\(figure.parts)", "\(figure.rows)", "\(figure.bytes)",
-                        (totals[figure.dataset] ?? []).map { "\($0.name) \($0.amount) \($0.currency)" }.joined(separator: "; "),
+                        (totals[figure.dataset] ?? []).map { "\($0.name) \($0.amount) \($0.currency)" }.joined(
+                            separator: "; "),
                     ]
                 }, numeric: [1, 2, 3]
             ).text(indent: 2, maximumWidth: 160))
         for warning in summary.manifest?.warnings ?? [] {
-            lines.append("warning: \(warning.check) found \(warning.rows) rows" + (warning.hint.map { "; \($0)" } ?? ""))
+            lines.append(
+                "warning: \(warning.check) found \(warning.rows) rows" + (warning.hint.map { "; \($0)" } ?? ""))
         }
         if let uri = run.manifestURI { lines.append("manifest: \(uri)") }
         return lines.joined(separator: "\n")

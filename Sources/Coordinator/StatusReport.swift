@@ -55,7 +55,9 @@ struct StatusReport: Sendable {
             lines.append(
                 TextTable(
                     header: ["dataset", "jobs done", "parts", "rows", "bytes"],
-                    rows: figures.map { ["\($0.dataset)", "\($0.jobsDone)", "\($0.parts)", "\($0.rows)", "\($0.bytes)"] },
+                    rows: figures.map {
+                        ["\($0.dataset)", "\($0.jobsDone)", "\($0.parts)", "\($0.rows)", "\($0.bytes)"]
+                    },
                     numeric: [1, 2, 3, 4]
                 ).text(indent: 2))
         }
@@ -73,7 +75,8 @@ struct StatusReport: Sendable {
         case .running where counts.running == 0 && counts.ready > 0:
             return "start bda-worker: \(counts.ready) jobs are ready and nobody works"
         default:
-            return "bda-coordinator status --date \(run.businessDate) --watch; if its coordinator is gone: bda-coordinator run --date \(run.businessDate)"
+            return
+                "bda-coordinator status --date \(run.businessDate) --watch; if its coordinator is gone: bda-coordinator run --date \(run.businessDate)"
         }
     }
 

@@ -63,8 +63,12 @@ struct Verification: Sendable {
         if rows != expectedRows {
             problems.append("\(segment.name): \(rows) rows were exported, SQL counts \(expectedRows)")
         }
-        let sums1 = Dictionary(grouping: ControlTotal.sum(totals) ?? [], by: { TotalKey($0) }).mapValues { $0[0].amount }
-        let sums2 = Dictionary(grouping: ControlTotal.sum(expected) ?? [], by: { TotalKey($0) }).mapValues { $0[0].amount }
+        let sums1 = Dictionary(grouping: ControlTotal.sum(totals) ?? [], by: { TotalKey($0) }).mapValues {
+            $0[0].amount
+        }
+        let sums2 = Dictionary(grouping: ControlTotal.sum(expected) ?? [], by: { TotalKey($0) }).mapValues {
+            $0[0].amount
+        }
         for key in Set(sums1.keys).union(sums2.keys).sorted() {
             let zero = ExactDecimal(unscaled: 0, scale: 0)
             let (exported, expected) = (sums1[key] ?? zero, sums2[key] ?? zero)

@@ -75,7 +75,9 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
                 groups[group].sums[sum] = value
                 continue
             }
-            guard let after = before.adding(value) else { throw NotSummable(column: names[sum], value: "too large a sum") }
+            guard let after = before.adding(value) else {
+                throw NotSummable(column: names[sum], value: "too large a sum")
+            }
             groups[group].sums[sum] = after
         }
     }
@@ -123,6 +125,11 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
     }
 
     private static func isSame(_ left: [UInt8], _ right: UnsafeRawBufferPointer) -> Bool {
-        left.count == right.count && left.withUnsafeBytes { memcmp($0.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, right.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, right.count) == 0 }
+        left.count == right.count
+            && left.withUnsafeBytes {
+                memcmp(
+                    $0.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!,
+                    right.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, right.count) == 0
+            }
     }
 }

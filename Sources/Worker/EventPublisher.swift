@@ -29,7 +29,8 @@ actor EventPublisher: Service {
     private static let maximumWaiting = 10_000
 
     init(
-        producer: KafkaProducer, ledger: Ledger, topic: String, workerID: String, drain: GracefulShutdown, logger: Logger
+        producer: KafkaProducer, ledger: Ledger, topic: String, workerID: String, drain: GracefulShutdown,
+        logger: Logger
     ) {
         self.producer = producer
         self.ledger = ledger
@@ -43,7 +44,8 @@ actor EventPublisher: Service {
     /// Takes an event to be sent soon.
     func publish<Body: EventBody>(_ event: Event<Body>) {
         do {
-            let message = try KafkaMessage(CloudEvent(event, source: source, at: Date()), topic: topic, key: event.run.runID)
+            let message = try KafkaMessage(
+                CloudEvent(event, source: source, at: Date()), topic: topic, key: event.run.runID)
             entry.yield(Outgoing(message: message, completed: (event.body as? JobCompleted)?.jobID))
         } catch {
             logger.error("unable to encode an event", metadata: [.error: "\(error)"])

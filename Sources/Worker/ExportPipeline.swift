@@ -84,7 +84,8 @@ actor PartFile {
         let run = pipeline.run
         self.number = number
         key = run.layout.part(
-            of: pipeline.jobID.segment, partition: pipeline.jobID.partition, number: number, compression: run.compression)
+            of: pipeline.jobID.segment, partition: pipeline.jobID.partition, number: number,
+            compression: run.compression)
         if let format = CompressionFormat(rawValue: run.compression.rawValue) {
             compressor = try Compressor(format, level: run.compressionLevel)
             compressed = ByteBuffer(capacity: run.uploadPartBytes)

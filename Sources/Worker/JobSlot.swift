@@ -26,7 +26,8 @@ struct JobSlot: Sendable {
                 if let session, await session.isConnected {
                     current = session
                 } else {
-                    current = try await PostgresSession.connect(worker.settings.database, purpose: "worker slot \(number)")
+                    current = try await PostgresSession.connect(
+                        worker.settings.database, purpose: "worker slot \(number)")
                     session = current
                 }
                 let backend = try await current.backend()
@@ -49,7 +50,8 @@ struct JobSlot: Sendable {
                 session = nil
                 worker.readiness.set("database", isReady: false, reason: "\(error)")
                 worker.logger.warning(
-                    "unable to take a job", metadata: [.error: "\(error)", .hint: "\((error as? PostgresError)?.hint ?? "")"])
+                    "unable to take a job",
+                    metadata: [.error: "\(error)", .hint: "\((error as? PostgresError)?.hint ?? "")"])
                 await worker.drain.wait(atMost: worker.settings.idleRetry.delay(afterAttempt: failures))
             }
         }
@@ -90,7 +92,8 @@ struct JobSlot: Sendable {
         logger[metadataKey: .attempt] = "\(claim.attempt)"
         if let former = claim.former {
             worker.metrics.takeovers.increment(by: 1)
-            logger.warning("taking the job over from a worker whose lease ran out", metadata: [.backendPID: "\(former.pid)"])
+            logger.warning(
+                "taking the job over from a worker whose lease ran out", metadata: [.backendPID: "\(former.pid)"])
         }
         var retry = RetryPolicy(attempts: 1, base: .seconds(5), maximum: .seconds(300))
         do {
@@ -120,7 +123,8 @@ struct JobSlot: Sendable {
                 Event(
                     run: run.context,
                     body: JobCompleted(
-                        jobID: claim.jobID, attempt: claim.attempt, workerID: worker.settings.workerID, rows: result.rows,
+                        jobID: claim.jobID, attempt: claim.attempt, workerID: worker.settings.workerID,
+                        rows: result.rows,
                         bytes: result.bytes, partCount: result.parts.count, totals: result.totals,
                         durationMs: result.durationMs)))
             return true
@@ -153,14 +157,16 @@ struct JobSlot: Sendable {
                 let isMine = try await worker.ledger.endAttempt(
                     claim, outcome: failure.outcome, code: failure.code, message: failure.message, hint: failure.hint)
                 guard isMine else {
-                    logger.warning("the claim was lost before the end of the attempt could be recorded", metadata: metadata)
+                    logger.warning(
+                        "the claim was lost before the end of the attempt could be recorded", metadata: metadata)
                     return
                 }
                 break
             } catch {
                 guard ContinuousClock.now < deadline, !Task.isCancelled else {
                     logger.error(
-                        "unable to record the end of the attempt; its lease will run out", metadata: [.error: "\(error)"])
+                        "unable to record the end of the attempt; its lease will run out",
+                        metadata: [.error: "\(error)"])
                     return
                 }
                 try? await Task.sleep(for: delay)
@@ -173,7 +179,9 @@ struct JobSlot: Sendable {
         }
         guard let run = try? await worker.runs.run(claim.jobID.run) else { return }
         var retryAt: String?
-        if case .retry(let seconds) = failure.outcome { retryAt = Timestamp.text(of: Date(timeIntervalSinceNow: seconds)) }
+        if case .retry(let seconds) = failure.outcome {
+            retryAt = Timestamp.text(of: Date(timeIntervalSinceNow: seconds))
+        }
         await worker.events.publish(
             Event(
                 run: run.context,

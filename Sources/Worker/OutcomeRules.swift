@@ -46,7 +46,8 @@ enum OutcomeRules {
         case .timeLimit(let seconds):
             return AttemptFailure(
                 outcome: pause, code: "time_limit",
-                message: "the job took longer than \(seconds) seconds", hint: "raise BDA_JOB_TIMEOUT_SECONDS or BDA_PARTITIONS")
+                message: "the job took longer than \(seconds) seconds",
+                hint: "raise BDA_JOB_TIMEOUT_SECONDS or BDA_PARTITIONS")
         case nil: break
         }
         func ended(_ isRetryable: Bool, code: String, hint: String?) -> AttemptFailure {

@@ -25,7 +25,9 @@ actor RunCache {
 
     func script(of segment: SegmentName, in run: RunRecord) async throws -> RunScript {
         if let script = scripts[run.runID]?[segment] { return script }
-        guard let script = try await ledger.script(of: segment, in: run.runID) else { throw UnknownRun(runID: run.runID) }
+        guard let script = try await ledger.script(of: segment, in: run.runID) else {
+            throw UnknownRun(runID: run.runID)
+        }
         scripts[run.runID, default: [:]][segment] = script
         return script
     }
@@ -55,7 +57,8 @@ actor StoreCache {
     ///   - connections: requests at the same time.
     ///   - onRetry: told of each try that failed and is going to be repeated.
     init(
-        environment: [String: String], connections: Int, onRetry: @escaping @Sendable (ObjectStoreError, Duration) -> Void
+        environment: [String: String], connections: Int,
+        onRetry: @escaping @Sendable (ObjectStoreError, Duration) -> Void
     ) {
         self.environment = environment
         self.connections = connections

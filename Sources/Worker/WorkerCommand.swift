@@ -11,7 +11,8 @@ import Warehouse
 struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bda-worker",
-        abstract: "Takes jobs of business dates from Kafka and the ledger, runs their SQL, and uploads what they export.",
+        abstract:
+            "Takes jobs of business dates from Kafka and the ledger, runs their SQL, and uploads what they export.",
         discussion: """
             Settings come from the environment; --settings lists them all. Start as many as you like. SIGTERM: no new job,
             running ones get BDA_DRAIN_SECONDS, then they are interrupted and given back.
@@ -90,7 +91,8 @@ struct WorkerProgram {
         let metrics = WorkerMetrics(registry: registry, slots: settings.slots)
         let readiness = Readiness(["database", "kafka"])
         try await checkDatabase(settings)
-        let stores = StoreCache(environment: environment, connections: settings.slots * 2 + 1) { [logger] error, delay in
+        let stores = StoreCache(environment: environment, connections: settings.slots * 2 + 1) {
+            [logger] error, delay in
             logger.warning(
                 "a request to the store failed and is tried again",
                 metadata: [.error: "\(error)", .delayMs: "\(Int(delay / .milliseconds(1)))"])
@@ -101,7 +103,8 @@ struct WorkerProgram {
 
         let (drain, eventsDrain) = (GracefulShutdown(), GracefulShutdown())
         let ledger = Ledger(settings.database, purpose: "worker ledger")
-        let producer = try await KafkaProducer.make(configuration: settings.kafka, linger: .milliseconds(5), logger: logger)
+        let producer = try await KafkaProducer.make(
+            configuration: settings.kafka, linger: .milliseconds(5), logger: logger)
         let consumer = try await KafkaConsumer.make(
             configuration: settings.kafka, group: settings.topics.workerGroup, topics: [settings.topics.jobs],
             metrics: registry, logger: logger)
@@ -110,7 +113,8 @@ struct WorkerProgram {
             drain: eventsDrain, logger: logger)
         let worker = WorkerContext(
             settings: settings, logger: logger, ledger: ledger, consumer: consumer, producer: producer, events: events,
-            runs: RunCache(ledger: ledger), runner: JobRunner(workerID: settings.workerID, stores: stores), drain: drain,
+            runs: RunCache(ledger: ledger), runner: JobRunner(workerID: settings.workerID, stores: stores),
+            drain: drain,
             readiness: readiness, metrics: metrics)
 
         var members: [ServiceGroup.Member] = []
@@ -120,13 +124,17 @@ struct WorkerProgram {
         }
         if endsWithParent { members.append(.init("parent", ParentWatch())) }
         members += [
-            .init("events", events, drain: eventsDrain, limit: .seconds(5)), .init("consumer", ConsumerService(consumer: consumer)),
+            .init("events", events, drain: eventsDrain, limit: .seconds(5)),
+            .init("consumer", ConsumerService(consumer: consumer)),
             .init("leases", LeaseKeeper(worker: worker)),
             .init("slots", SlotService(worker: worker), drain: drain, limit: .seconds(settings.drainSeconds)),
         ]
         logger.info(
             "worker started",
-            metadata: [.version: "\(Version.current)", .count: "\(settings.slots)", .address: "\(settings.kafka.bootstrapServers)"])
+            metadata: [
+                .version: "\(Version.current)", .count: "\(settings.slots)",
+                .address: "\(settings.kafka.bootstrapServers)",
+            ])
         let ending = try await ServiceGroup(members, abortCode: .drainExceeded, logger: logger).run()
         try? await consumer.close()
         try? await producer.close(within: .seconds(5))
@@ -154,10 +162,13 @@ struct WorkerProgram {
         let admin = try await KafkaAdmin.make(configuration: settings.kafka, logger: logger)
         let existing = try await admin.topics(within: .seconds(20))
         try await admin.close()
-        let missing = [settings.topics.jobs, settings.topics.events, settings.topics.deadLetters].filter { existing[$0] == nil }
+        let missing = [settings.topics.jobs, settings.topics.events, settings.topics.deadLetters].filter {
+            existing[$0] == nil
+        }
         guard missing.isEmpty else {
             throw LedgerMissing(
-                description: "Kafka at \(settings.kafka.bootstrapServers) has no topic \(missing.joined(separator: ", "))")
+                description:
+                    "Kafka at \(settings.kafka.bootstrapServers) has no topic \(missing.joined(separator: ", "))")
         }
     }
 }

@@ -46,7 +46,8 @@ struct WorkerContext: Sendable {
                     .offset: "\(message.offset)",
                 ])
             let reason = KafkaHeader(name: "bda_reason", text: "\(error)")
-            let source = KafkaHeader(name: "bda_source", text: "\(message.topic)/\(message.partition)/\(message.offset)")
+            let source = KafkaHeader(
+                name: "bda_source", text: "\(message.topic)/\(message.partition)/\(message.offset)")
             do {
                 try await producer.send(
                     KafkaMessage(

@@ -46,7 +46,8 @@ struct WorkerSettings: Sendable {
         if slots + 2 > connections {
             reader.refuse(
                 "BDA_WORKER_SLOTS",
-                problem: "\(slots) slots need \(slots + 2) connections (one each, the ledger's and a snapshot keeper's), BDA_DB_MAX_CONNS allows \(connections)",
+                problem:
+                    "\(slots) slots need \(slots + 2) connections (one each, the ledger's and a snapshot keeper's), BDA_DB_MAX_CONNS allows \(connections)",
                 hint: "raise BDA_DB_MAX_CONNS to \(slots + 2), or lower BDA_WORKER_SLOTS")
         }
         try reader.finish()

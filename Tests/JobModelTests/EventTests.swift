@@ -8,7 +8,8 @@ import Testing
         environment: "prod")
 
     @Test func eventsAreFlatSnakeCaseObjects() throws {
-        let event = try Event(run: run, body: JobRequested(jobID: JobID("20260401t031500123z_7f3a/tripica.charges/0007")))
+        let event = try Event(
+            run: run, body: JobRequested(jobID: JobID("20260401t031500123z_7f3a/tripica.charges/0007")))
         let text = String(decoding: try WireFormat.encode(event), as: UTF8.self)
         #expect(
             text
@@ -24,7 +25,8 @@ import Testing
                     name: try SegmentName("tripica.charges"), manifestURI: "s3://b/d.json", rows: 3, bytes: 99,
                     totals: [ControlTotal(name: "net", currency: "EUR", amount: try ExactDecimal("1.20"))])
             ])
-        let sent = try CloudEvent(Event(run: run, body: body), source: "/bda/coordinator/x", at: Date(timeIntervalSince1970: 0.5))
+        let sent = try CloudEvent(
+            Event(run: run, body: body), source: "/bda/coordinator/x", at: Date(timeIntervalSince1970: 0.5))
         #expect(sent.subject == "2026-03-31/20260401t031500123z_7f3a")
         #expect(sent.time == "1970-01-01T00:00:00.500Z")
         let received = try CloudEvent.decode(RunCompleted.self, headers: sent.headers, value: sent.data)
@@ -33,7 +35,8 @@ import Testing
 
     @Test func idsStayTheSameWhenAnEventIsPublishedAgain() throws {
         let body = JobCompleted(
-            jobID: try JobID("20260401t031500123z_7f3a/tripica.charges/0007"), attempt: 1, workerID: "a", rows: 0, bytes: 0,
+            jobID: try JobID("20260401t031500123z_7f3a/tripica.charges/0007"), attempt: 1, workerID: "a", rows: 0,
+            bytes: 0,
             partCount: 0, totals: [], durationMs: 0)
         let first = try CloudEvent(Event(run: run, body: body), source: "/a", at: Date(timeIntervalSince1970: 0))
         let second = try CloudEvent(Event(run: run, body: body), source: "/b", at: Date())
@@ -70,8 +73,11 @@ import Testing
         let dataset = try SegmentName("tripica.charges")
         #expect(
             layout.part(of: dataset, partition: 7, number: 2, compression: .gzip)
-                == "billing/acme/prod/tripica/charges/dt=2026-03-31/run=20260401t031500123z_7f3a/part-0007-00002.csv.gz")
-        #expect(layout.manifest(of: dataset) == "billing/acme/prod/manifests/dt=2026-03-31/run=20260401t031500123z_7f3a/tripica.charges.json")
+                == "billing/acme/prod/tripica/charges/dt=2026-03-31/run=20260401t031500123z_7f3a/part-0007-00002.csv.gz"
+        )
+        #expect(
+            layout.manifest(of: dataset)
+                == "billing/acme/prod/manifests/dt=2026-03-31/run=20260401t031500123z_7f3a/tripica.charges.json")
         #expect(layout.latestOfDate == "billing/acme/prod/manifests/dt=2026-03-31/latest.json")
         #expect(layout.latest == "billing/acme/prod/manifests/latest.json")
     }

@@ -2,12 +2,17 @@ import JobModel
 import Testing
 
 @Suite struct ExactDecimalTests {
-    @Test(arguments: ["0", "0.00", "-0.05", "12.30", "-99999999999999999999999999999999999999", "0.0000000000000000001", "123456789012345678.99"])
+    @Test(arguments: [
+        "0", "0.00", "-0.05", "12.30", "-99999999999999999999999999999999999999", "0.0000000000000000001",
+        "123456789012345678.99",
+    ])
     func textRoundTrips(_ text: String) throws {
         #expect(try ExactDecimal(text).description == text)
     }
 
-    @Test(arguments: ["", "-", ".", "1.2.3", "NaN", "Infinity", "1e5", "+1", " 1", "1,5", "999999999999999999999999999999999999999"])
+    @Test(arguments: [
+        "", "-", ".", "1.2.3", "NaN", "Infinity", "1e5", "+1", " 1", "1,5", "999999999999999999999999999999999999999",
+    ])
     func whatIsNoNumberIsRefused(_ text: String) {
         #expect(throws: InvalidValue.self) { try ExactDecimal(text) }
     }
@@ -41,7 +46,8 @@ import Testing
             ControlTotal(name: name, currency: currency, amount: try ExactDecimal(amount))
         }
         let sums = try ControlTotal.sum([
-            total("net", "EUR", "1.10"), total("net", "CHF", "5"), total("net", "EUR", "2.05"), total("gross", "EUR", "7"),
+            total("net", "EUR", "1.10"), total("net", "CHF", "5"), total("net", "EUR", "2.05"),
+            total("gross", "EUR", "7"),
         ])
         #expect(try sums == [total("gross", "EUR", "7"), total("net", "CHF", "5"), total("net", "EUR", "3.15")])
     }

@@ -59,7 +59,9 @@ import Testing
         #expect(try BusinessDate(pair.0).adding(days: 1) == BusinessDate(pair.1))
     }
 
-    @Test(arguments: ["2026-02-29", "2026-13-01", "2026-00-10", "2026-1-01", "26-01-01", "2026-01-0١", "1899-12-31", "2026-04-31"])
+    @Test(arguments: [
+        "2026-02-29", "2026-13-01", "2026-00-10", "2026-1-01", "26-01-01", "2026-01-0١", "1899-12-31", "2026-04-31",
+    ])
     func wrongDatesAreRefused(_ text: String) {
         #expect(throws: InvalidValue.self) { try BusinessDate(text) }
     }

@@ -5,7 +5,9 @@ import Testing
     private func segment(
         _ name: String, _ kind: SegmentKind = .`init`, needs: [String] = [], split: SegmentSplit = .bucket
     ) throws -> Segment {
-        Segment(name: try SegmentName(name), kind: kind, needs: try needs.map { try SegmentName($0) }, split: split, reads: .run)
+        Segment(
+            name: try SegmentName(name), kind: kind, needs: try needs.map { try SegmentName($0) }, split: split,
+            reads: .run)
     }
 
     private func sample() throws -> [Segment] {
@@ -23,7 +25,8 @@ import Testing
     @Test func needsHoldAtPartitionGrainWhereBothAreSplitByBucket() throws {
         let graph = JobGraph(segments: try sample(), systems: ["tripica", "bookkeeper"], partitionCount: 16)
         #expect(graph.jobCount == 6 * 16)
-        let samePartition = Dictionary(uniqueKeysWithValues: graph.needs.map { ("\($0.segment) \($0.needs)", $0.isSamePartition) })
+        let samePartition = Dictionary(
+            uniqueKeysWithValues: graph.needs.map { ("\($0.segment) \($0.needs)", $0.isSamePartition) })
         #expect(
             samePartition == [
                 "tripica.data tripica.base": false, "tripica.charges tripica.data": true,
@@ -45,14 +48,16 @@ import Testing
     }
 
     @Test func aSegmentThatIsNotSplitHasOneJob() throws {
-        let graph = JobGraph(segments: [try segment("tripica.a", split: .none)], systems: ["tripica"], partitionCount: 16)
+        let graph = JobGraph(
+            segments: [try segment("tripica.a", split: .none)], systems: ["tripica"], partitionCount: 16)
         #expect(graph.jobCount == 1)
     }
 
     @Test func allProblemsAreNamed() throws {
         let problems = JobGraph.problems(in: [
             try segment("tripica.a", needs: ["tripica.b"]), try segment("tripica.b", needs: ["tripica.c"]),
-            try segment("tripica.c", needs: ["tripica.a", "tripica.gone"]), try segment("tripica.d"), try segment("tripica.d"),
+            try segment("tripica.c", needs: ["tripica.a", "tripica.gone"]), try segment("tripica.d"),
+            try segment("tripica.d"),
             try segment("tripica.e", needs: ["tripica.check"]), try segment("tripica.check", .precheck, split: .none),
         ])
         #expect(problems.count == 4)

@@ -38,7 +38,9 @@ struct PostgresSessionTests {
             }
             #expect(serialization?.isRetryable == true)
             await session.close()
-            let closed = await #expect(throws: PostgresError.self) { try await session.execute("SELECT 1", action: "go on") }
+            let closed = await #expect(throws: PostgresError.self) {
+                try await session.execute("SELECT 1", action: "go on")
+            }
             #expect(closed?.isConnectionLost == true)
         }
     }
@@ -47,13 +49,17 @@ struct PostgresSessionTests {
         try await TestPostgres.withDatabase { role, _ in
             var wrong = role
             wrong.password = Secret("hunter2-is-secret")
-            let refused = await #expect(throws: PostgresError.self) { try await PostgresSession.connect(wrong, purpose: "test") }
+            let refused = await #expect(throws: PostgresError.self) {
+                try await PostgresSession.connect(wrong, purpose: "test")
+            }
             #expect(refused?.hint?.contains("BDA_DB_PASSWORD") == true)
             #expect(refused.map { "\($0)" }?.contains("hunter2") == false)
             wrong = role
             wrong.host = "127.0.0.1"
             wrong.port = 1
-            let unreachable = await #expect(throws: PostgresError.self) { try await PostgresSession.connect(wrong, purpose: "test") }
+            let unreachable = await #expect(throws: PostgresError.self) {
+                try await PostgresSession.connect(wrong, purpose: "test")
+            }
             #expect(unreachable?.hint?.contains("BDA_DB_HOST and BDA_DB_PORT") == true)
             #expect(unreachable.map { "\($0)" }?.contains("127.0.0.1:1/") == true)
         }
@@ -99,12 +105,14 @@ struct PostgresSessionTests {
                 let literal = try await session.execute("SELECT \(SQL.literal(text))", action: "read a literal")
                 #expect(literal.firstValue == text)
                 if !text.isEmpty {
-                    let column = try await session.execute("SELECT 1 AS \(SQL.identifier(text))", action: "name a column")
+                    let column = try await session.execute(
+                        "SELECT 1 AS \(SQL.identifier(text))", action: "name a column")
                     #expect(column.columns == [text])
                 }
             }
             let array = try await session.query(
-                "SELECT unnest($1::text[])", [SQL.array(["a,b", "{c}", "\"", "\\", "NULL", ""])], action: "read an array")
+                "SELECT unnest($1::text[])", [SQL.array(["a,b", "{c}", "\"", "\\", "NULL", ""])],
+                action: "read an array")
             #expect(array.rows.map { $0[0] } == ["a,b", "{c}", "\"", "\\", "NULL", ""])
         }
     }

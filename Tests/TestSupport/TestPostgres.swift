@@ -32,7 +32,8 @@ public enum TestPostgres {
         let server = try await PostgresSession.connect(administrator, purpose: "tests")
         try await server.execute("CREATE DATABASE \(SQL.identifier(name))", action: "make a test's database")
         try await server.execute(
-            "GRANT CONNECT, CREATE ON DATABASE \(SQL.identifier(name)) TO billing_aggregator", action: "grant to the role")
+            "GRANT CONNECT, CREATE ON DATABASE \(SQL.identifier(name)) TO billing_aggregator",
+            action: "grant to the role")
         var inside = administrator
         inside.database = name
         var role = inside

@@ -26,14 +26,16 @@ private struct LedgerFixture {
             let run = RunRecord(
                 runID: runID, clientID: "acme", environment: "dev", businessDate: try BusinessDate("2026-03-31"),
                 cutoff: "2026-04-01T03:00:00.000Z", systems: ["tripica"], isCompleteSet: true, partitionCount: count,
-                rowsPerPart: 10, uploadPartBytes: 5 << 20, compression: .none, compressionLevel: nil, output: "file:///x",
+                rowsPerPart: 10, uploadPartBytes: 5 << 20, compression: .none, compressionLevel: nil,
+                output: "file:///x",
                 outputPrefix: "billing", maxAttempts: maxAttempts, retryBaseSeconds: 1, retryMaxSeconds: 1,
                 jobTimeoutSeconds: 60, owner: "test", snapshotID: nil)
             try await ledger.insert(run)
             let segment = Segment(name: try SegmentName("tripica.work"), kind: .`init`, reads: .run)
             let graph = JobGraph(segments: [segment], systems: ["tripica"], partitionCount: count)
             try await ledger.insertGraph(
-                graph, jobs: [PlannedJobs(segment: segment.name, jobs: Array(repeating: (nil, nil), count: count))], for: run)
+                graph, jobs: [PlannedJobs(segment: segment.name, jobs: Array(repeating: (nil, nil), count: count))],
+                for: run)
             _ = try await ledger.advance(run)
             let fixture = LedgerFixture(
                 role: role, ledger: ledger, run: run,
@@ -46,9 +48,12 @@ private struct LedgerFixture {
 
     func session() async throws -> PostgresSession { try await PostgresSession.connect(role, purpose: "test work") }
 
-    func claim(_ job: JobID?, for session: PostgresSession, worker: String = "w", lease: Int = 30) async throws -> Claim? {
+    func claim(_ job: JobID?, for session: PostgresSession, worker: String = "w", lease: Int = 30) async throws
+        -> Claim?
+    {
         try await ledger.claim(
-            job, clientID: "acme", environment: "dev", workerID: worker, backend: try await session.backend(), leaseSeconds: lease)
+            job, clientID: "acme", environment: "dev", workerID: worker, backend: try await session.backend(),
+            leaseSeconds: lease)
     }
 
     func commit(_ claim: Claim, in session: PostgresSession) async throws -> Bool {
@@ -65,7 +70,8 @@ private struct LedgerFixture {
     func expireLease(of job: JobID) async throws {
         let session = try await session()
         try await session.query(
-            "UPDATE bda.job SET lease_until = now() - interval '1 second' WHERE job_id = $1", [job.description], action: "expire")
+            "UPDATE bda.job SET lease_until = now() - interval '1 second' WHERE job_id = $1", [job.description],
+            action: "expire")
         await session.close()
     }
 }
@@ -102,7 +108,8 @@ struct LedgerTests {
             let backend = try await session.backend()
             #expect(
                 try await fixture.ledger.claim(
-                    fixture.jobs[0], clientID: "other", environment: "dev", workerID: "w", backend: backend, leaseSeconds: 30) == nil)
+                    fixture.jobs[0], clientID: "other", environment: "dev", workerID: "w", backend: backend,
+                    leaseSeconds: 30) == nil)
             let claim = try #require(try await fixture.claim(fixture.jobs[0], for: session))
             #expect(claim.attempt == 1)
             #expect(try await fixture.claim(fixture.jobs[0], for: session) == nil)
@@ -125,7 +132,8 @@ struct LedgerTests {
             #expect(try await second.former == zombie.backend())
             let former = try #require(second.former)
             let isGone = try await successor.query(
-                "SELECT bda.end_backend($1::int, $2::timestamptz, 5000)", ["\(former.pid)", former.start], action: "end it")
+                "SELECT bda.end_backend($1::int, $2::timestamptz, 5000)", ["\(former.pid)", former.start],
+                action: "end it")
             #expect(isGone.firstValue == "t")
 
             await #expect(throws: PostgresError.self) {
@@ -133,7 +141,9 @@ struct LedgerTests {
                     in: zombie, claim: first, workerID: "w", transactionID: transaction,
                     result: JobResult(rows: 0, bytes: 0, durationMs: 0, parts: [], totals: []))
             }
-            #expect(try await fixture.ledger.endAttempt(first, outcome: .rejected, code: "x", message: "x", hint: nil) == false)
+            #expect(
+                try await fixture.ledger.endAttempt(first, outcome: .rejected, code: "x", message: "x", hint: nil)
+                    == false)
             #expect(try await fixture.ledger.renew([(first, 0)], leaseSeconds: 30).isEmpty)
             #expect(try await fixture.commit(second, in: successor))
             #expect(try await fixture.ledger.advance(fixture.run).done == 1)
@@ -175,11 +185,15 @@ struct LedgerTests {
         try await LedgerFixture.with(jobs: 1, maxAttempts: 2) { fixture in
             let session = try await fixture.session()
             let interrupted = try #require(try await fixture.claim(nil, for: session))
-            #expect(try await fixture.ledger.endAttempt(interrupted, outcome: .interrupted, code: "shutdown", message: "", hint: nil))
+            #expect(
+                try await fixture.ledger.endAttempt(
+                    interrupted, outcome: .interrupted, code: "shutdown", message: "", hint: nil))
             for attempt in 2...3 {
                 let claim = try #require(try await fixture.claim(nil, for: session))
                 #expect(claim.attempt == attempt)
-                #expect(try await fixture.ledger.endAttempt(claim, outcome: .retry(after: 0), code: "40001", message: "m", hint: "h"))
+                #expect(
+                    try await fixture.ledger.endAttempt(
+                        claim, outcome: .retry(after: 0), code: "40001", message: "m", hint: "h"))
             }
             #expect(try await fixture.claim(nil, for: session) == nil)
             #expect(try await fixture.ledger.advance(fixture.run).failed == 1)
@@ -202,7 +216,8 @@ struct LedgerTests {
             let session = try await fixture.session()
             #expect(try await fixture.claim(nil, for: session) == nil)
             #expect(try await fixture.ledger.advance(fixture.run).failed == 1)
-            #expect(try await fixture.ledger.notableJobs(of: fixture.run.runID, limit: 1).first?.code == "attempts_used_up")
+            #expect(
+                try await fixture.ledger.notableJobs(of: fixture.run.runID, limit: 1).first?.code == "attempts_used_up")
             await session.close()
         }
     }
@@ -211,7 +226,9 @@ struct LedgerTests {
         try await LedgerFixture.with(jobs: 1) { fixture in
             let session = try await fixture.session()
             let claim = try #require(try await fixture.claim(nil, for: session))
-            #expect(try await fixture.ledger.endAttempt(claim, outcome: .retry(after: 3600), code: "x", message: "", hint: nil))
+            #expect(
+                try await fixture.ledger.endAttempt(
+                    claim, outcome: .retry(after: 3600), code: "x", message: "", hint: nil))
             #expect(try await fixture.claim(claim.jobID, for: session) == nil)
             #expect(try await fixture.ledger.takeDueRequests(fixture.run).isEmpty)
             await session.close()
@@ -244,8 +261,9 @@ struct LedgerTests {
 
     @Test func aStepIsEnteredOnce() async throws {
         try await LedgerFixture.with(jobs: 1) { fixture in
-            #expect(try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified))
-            #expect(try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified) == false)
+            let first = try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified)
+            let second = try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified)
+            #expect(first && !second)
             #expect(try await fixture.ledger.run(fixture.run.runID)?.state == .verified)
         }
     }
@@ -281,7 +299,9 @@ struct LedgerTests {
             let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../scripts").path
             #expect(try await Migrations(folders: [root]).apply(in: session).isEmpty)
             try await session.execute("UPDATE bda.migration SET digest = 'other' WHERE number = 1", action: "edit")
-            await #expect(throws: Migrations.LedgerMismatch.self) { try await Migrations(folders: [root]).pending(in: session) }
+            await #expect(throws: Migrations.LedgerMismatch.self) {
+                try await Migrations(folders: [root]).pending(in: session)
+            }
             await session.close()
         }
     }

@@ -13,8 +13,12 @@ import Testing
         #expect(try kinds(":'a'") == [.literalParameter("a")])
         #expect(try kinds(":\"work\"") == [.identifierParameter("work")])
         #expect(try kinds(":bare") == [.bareParameter("bare")])
-        #expect(try kinds("':a' \":b\" -- :c\n/* :d /* :e */ */ $$ :f $$ $x$ :g $x$ E'\\' :h'")
-            == [.string(":a"), .quotedIdentifier, .lineComment, .blockComment, .string(" :f "), .string(" :g "), .string("\\' :h")])
+        #expect(
+            try kinds("':a' \":b\" -- :c\n/* :d /* :e */ */ $$ :f $$ $x$ :g $x$ E'\\' :h'")
+                == [
+                    .string(":a"), .quotedIdentifier, .lineComment, .blockComment, .string(" :f "), .string(" :g "),
+                    .string("\\' :h"),
+                ])
         #expect(try kinds("a::text").contains { if case .bareParameter = $0 { true } else { false } } == false)
     }
 
@@ -58,7 +62,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("SELECT :partition", "bare"), ("SELECT :'unknown'", "unknown"), ("SELECT :\"other\".t", "work"), ("\\copy x", "backslash"),
+        ("SELECT :partition", "bare"), ("SELECT :'unknown'", "unknown"), ("SELECT :\"other\".t", "work"),
+        ("\\copy x", "backslash"),
     ])
     func wrongParametersAreRefused(_ pair: (String, String)) {
         let error = #expect(throws: ScriptProblem.self) { try expand(pair.0) }
@@ -73,7 +78,8 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         for (name, text) in files {
             let file = folder.appending(path: name)
-            try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
             try Data(text.utf8).write(to: file)
         }
         do { return .success(try ScriptSet(folders: [folder.path])) } catch { return .failure(error) }
@@ -91,7 +97,8 @@ import Testing
     @Test func aGoodSetIsRead() throws {
         let set = try read([
             "tables/t.sql": table, "archive/rows.sql": archive,
-            "init/t.sql": "-- @segment a.t\n-- @reads run\n-- @writes t\n-- @split none\nINSERT INTO :\"work\".t SELECT 1;",
+            "init/t.sql":
+                "-- @segment a.t\n-- @reads run\n-- @writes t\n-- @split none\nINSERT INTO :\"work\".t SELECT 1;",
         ]).get()
         #expect(set.segments.map(\.segment.name.description) == ["a.rows", "a.t"])
         #expect(set.segments[0].segment.totals == ["x", "y"])
@@ -106,7 +113,8 @@ import Testing
         ("SELECT random(), :'partition'", "random()"), ("SELECT 'yesterday'::date, :'partition'", "'yesterday'"),
         ("COMMIT", "begins with 'COMMIT'"), ("SELECT :'partition'; SELECT 2", "exactly one SELECT"),
         ("DELETE FROM t WHERE p = :'partition'", "begins with 'DELETE'"), ("SELECT 1", "must use :'partition'"),
-        ("SELECT :'partition', :'page_from'", "need '@split pages"), ("SELECT 'abc", "does not end"), ("", "exactly one SELECT"),
+        ("SELECT :'partition', :'page_from'", "need '@split pages"), ("SELECT 'abc", "does not end"),
+        ("", "exactly one SELECT"),
     ])
     func wrongStatementsAreRefused(_ pair: (String, String)) throws {
         let found = try problems(["archive/x.sql": "-- @segment a.x\n-- @reads run\n-- @key a\n\(pair.0)"])
@@ -115,8 +123,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("-- @segment a.x\n-- @reads run", "'@key' is missing"), ("-- @segment x\n-- @reads run\n-- @key a", "invalid segment name"),
-        ("-- @segment a.x\n-- @reads both\n-- @key a", "neither vault nor run"), ("-- @segmnt a.x", "unknown tag '@segmnt'"),
+        ("-- @segment a.x\n-- @reads run", "'@key' is missing"),
+        ("-- @segment x\n-- @reads run\n-- @key a", "invalid segment name"),
+        ("-- @segment a.x\n-- @reads both\n-- @key a", "neither vault nor run"),
+        ("-- @segmnt a.x", "unknown tag '@segmnt'"),
         ("-- @segment a.x\n-- @segment a.y\n-- @reads run\n-- @key a", "already given in line 1"),
         ("-- @segment a.x\n-- @reads run\n-- @key", "has no value"),
         ("-- @segment a.x\n-- @reads run\n-- @key a\n-- @split pages", "none of: bucket"),

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct ControlTotalCounterTests {
     private func totals(
-        _ rows: [String], columns: [String] = ["id", "currency", "net"], totals: [String] = ["net"], by currency: String? = "currency"
+        _ rows: [String], columns: [String] = ["id", "currency", "net"], totals: [String] = ["net"],
+        by currency: String? = "currency"
     ) throws -> [String] {
         let counter = try ControlTotalCounter(columns: columns, totals: totals, currency: currency)
         for row in rows {
@@ -21,7 +22,9 @@ import Testing
 
     @Test func quotesCommasAndNewlinesBeforeTheColumnDoNotMatter() throws {
         #expect(
-            try totals([#""a,""b"", ,c",EUR,1.00"#, "\"two\nlines\",EUR,2.00", #""","",",EUR,4.00"#, #""",EUR,9,9",EUR,8.00"#])
+            try totals([
+                #""a,""b"", ,c",EUR,1.00"#, "\"two\nlines\",EUR,2.00", #""","",",EUR,4.00"#, #""",EUR,9,9",EUR,8.00"#,
+            ])
                 == ["net EUR 15.00"])
     }
 
@@ -60,11 +63,16 @@ import Testing
         var generator = SplitMix64(state: 7)
         for _ in 0..<2000 {
             let pieces = ["a", ",", "\"\"", "\n", "ü", "", " "]
-            let text = (0..<Int.random(in: 0...6, using: &generator)).map { _ in pieces.randomElement(using: &generator)! }.joined()
+            let text = (0..<Int.random(in: 0...6, using: &generator)).map { _ in
+                pieces.randomElement(using: &generator)!
+            }.joined()
             let amount = Int.random(in: -99999...99999, using: &generator)
             let sign = amount < 0 ? "-" : ""
             let money = "\(sign)\(abs(amount) / 100).\(abs(amount) % 100 < 10 ? "0" : "")\(abs(amount) % 100)"
-            #expect(try totals(["\"\(text)\",EUR,\(money),\"\(text)\""], columns: ["id", "currency", "net", "text"]) == ["net EUR \(money)"])
+            #expect(
+                try totals(["\"\(text)\",EUR,\(money),\"\(text)\""], columns: ["id", "currency", "net", "text"]) == [
+                    "net EUR \(money)"
+                ])
         }
     }
 }

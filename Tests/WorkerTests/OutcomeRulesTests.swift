@@ -31,7 +31,10 @@ import Warehouse
     }
 
     @Test func aLostConnectionIsTriedAgain() {
-        #expect(isRetry(outcome(PostgresError(sqlState: nil, message: "m", action: "a", isConnectionLost: true)), within: 2...4))
+        #expect(
+            isRetry(
+                outcome(PostgresError(sqlState: nil, message: "m", action: "a", isConnectionLost: true)), within: 2...4)
+        )
     }
 
     @Test func theBackoffGrowsToItsLimit() {

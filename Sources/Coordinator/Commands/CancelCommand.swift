@@ -30,15 +30,18 @@ struct CancelCommand: AsyncParsableCommand {
                 clientID: settings.clientID, environment: settings.environment, businessDate: businessDate, limit: 20
             ).first { !$0.state.isFinal }
             guard var run else {
-                throw RunFailure(.usage, "there is no open run of \(businessDate)", hint: "see 'bda-coordinator status'")
+                throw RunFailure(
+                    .usage, "there is no open run of \(businessDate)", hint: "see 'bda-coordinator status'")
             }
             guard !run.state.isPublished else {
                 throw RunFailure(
-                    .usage, "run \(run.runID) is published already", hint: "finish it with 'bda-coordinator run --date \(date)'")
+                    .usage, "run \(run.runID) is published already",
+                    hint: "finish it with 'bda-coordinator run --date \(date)'")
             }
             run.ownerNumber = try await ledger.takeOwnership(of: run.runID, owner: "cancel")
             try await ledger.fail(
-                run, state: .cancelled, exitCode: Int(ExitCode.interrupted.rawValue), reason: "cancelled by a person", hint: nil)
+                run, state: .cancelled, exitCode: Int(ExitCode.interrupted.rawValue), reason: "cancelled by a person",
+                hint: nil)
             await ledger.close()
             print("run \(run.runID) of \(businessDate) is cancelled")
         }

@@ -40,7 +40,9 @@ struct CheckCommand: AsyncParsableCommand {
                 partitionCount: environment.settings.partitions)
             print("settings: ok")
             print("scripts: \(scripts.segments.count) segments and \(scripts.tables.count) tables, ok")
-            print("graph: \(graph.jobCount) jobs of \(graph.segments.count) segments over \(graph.partitionCount) partitions")
+            print(
+                "graph: \(graph.jobCount) jobs of \(graph.segments.count) segments over \(graph.partitionCount) partitions"
+            )
             guard usesDatabase else {
                 print("next: bda-coordinator check --database")
                 return
@@ -50,9 +52,12 @@ struct CheckCommand: AsyncParsableCommand {
                 try await ScriptPlanner(environment: environment, scripts: scripts).problems(in: session)
             }
             guard problems.isEmpty else {
-                throw RunFailure(.usage, "\(problems.count) scripts cannot be planned:\n  " + problems.joined(separator: "\n  "))
+                throw RunFailure(
+                    .usage, "\(problems.count) scripts cannot be planned:\n  " + problems.joined(separator: "\n  "))
             }
-            print("plans: all \(scripts.segments.count) segments can be planned in \(environment.settings.database.address)")
+            print(
+                "plans: all \(scripts.segments.count) segments can be planned in \(environment.settings.database.address)"
+            )
         }
     }
 }
@@ -75,7 +80,8 @@ struct ScriptPlanner {
             case .pages: parameters.pages = (0, nil)
             case .none: break
             }
-            for statement in try script.text.statements(with: parameters) where !statement.lowercased().hasPrefix("lock") {
+            for statement in try script.text.statements(with: parameters)
+            where !statement.lowercased().hasPrefix("lock") {
                 do {
                     try await session.execute(
                         "SAVEPOINT script; EXPLAIN \(statement)\n; RELEASE script", action: "plan \(script.text.file)")
@@ -98,7 +104,8 @@ extension CommandEnvironment {
             runID: RunID(millisecondsSince1970: Int64(Date().timeIntervalSince1970 * 1000), using: &generator),
             clientID: settings.clientID, environment: settings.environment, businessDate: date,
             cutoff: Timestamp.text(of: settings.cutoff(of: date)), systems: settings.systems, isCompleteSet: false,
-            partitionCount: partitions, rowsPerPart: settings.maximumRowsPerFile, uploadPartBytes: settings.uploadPartBytes,
+            partitionCount: partitions, rowsPerPart: settings.maximumRowsPerFile,
+            uploadPartBytes: settings.uploadPartBytes,
             compression: settings.compression, compressionLevel: nil, output: "", outputPrefix: settings.outputPrefix,
             maxAttempts: 1, retryBaseSeconds: 1, retryMaxSeconds: 1, jobTimeoutSeconds: settings.jobTimeoutSeconds,
             owner: "", snapshotID: nil)

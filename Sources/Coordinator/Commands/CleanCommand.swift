@@ -50,7 +50,8 @@ struct CleanCommand: AsyncParsableCommand {
             await ledger.close()
             if let store = try environment.output?.open() {
                 let dayAgo = Date(timeIntervalSinceNow: -86_400)
-                for upload in try await store.pendingUploads(prefix: settings.outputPrefix) where upload.startedAt < dayAgo {
+                for upload in try await store.pendingUploads(prefix: settings.outputPrefix)
+                where upload.startedAt < dayAgo {
                     if isApplied { try await store.abort(upload) }
                     print("upload: \(verb) \(upload.key), begun \(Timestamp.text(of: upload.startedAt))")
                     count += 1

@@ -5,7 +5,8 @@ import Service
 struct CoordinatorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bda-coordinator",
-        abstract: "Runs a business date of the warehouse: splits it into jobs, hands them to workers, publishes the manifest.",
+        abstract:
+            "Runs a business date of the warehouse: splits it into jobs, hands them to workers, publishes the manifest.",
         discussion: """
             Settings come from the environment; 'bda-coordinator check --settings' lists them all.
 

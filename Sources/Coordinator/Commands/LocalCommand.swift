@@ -7,7 +7,8 @@ import Service
 struct LocalCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "local",
-        abstract: "Runs a business date on this machine alone: an embedded broker, worker processes, files as the output.",
+        abstract:
+            "Runs a business date on this machine alone: an embedded broker, worker processes, files as the output.",
         discussion: """
             The same coordinator and the same bda-worker as in production; only Kafka is librdkafka's in-process mock cluster,
             which keeps nothing, and the output is a folder. The database is the one of BDA_DB_*.
@@ -47,7 +48,8 @@ struct LocalCommand: AsyncParsableCommand {
             do {
                 try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             } catch {
-                throw RunFailure(.usage, "--output: unable to make the folder '\(folder)': \(error.localizedDescription)")
+                throw RunFailure(
+                    .usage, "--output: unable to make the folder '\(folder)': \(error.localizedDescription)")
             }
             variables["BDA_OUTPUT"] = "file://\(folder)"
             // The broker of local mode has its own address and no security.

@@ -32,9 +32,14 @@ struct PlanCommand: AsyncParsableCommand {
             let count = try environment.partitions(partitions)
             let selected = scripts.selected(systems: Set(chosen))
             let graph = JobGraph(segments: selected.map(\.segment), systems: Set(chosen), partitionCount: count)
-            print("business date \(businessDate), loads up to \(Timestamp.text(of: environment.settings.cutoff(of: businessDate)))")
-            print("systems \(chosen.joined(separator: ", ")), \(graph.jobCount) jobs of \(graph.segments.count) segments")
-            let names = { (kind: SegmentKind) in selected.filter { $0.segment.kind == kind }.map(\.segment.name.description) }
+            print(
+                "business date \(businessDate), loads up to \(Timestamp.text(of: environment.settings.cutoff(of: businessDate)))"
+            )
+            print(
+                "systems \(chosen.joined(separator: ", ")), \(graph.jobCount) jobs of \(graph.segments.count) segments")
+            let names = { (kind: SegmentKind) in
+                selected.filter { $0.segment.kind == kind }.map(\.segment.name.description)
+            }
             let table = TextTable(
                 header: ["segment", "kind", "reads", "jobs", "waits for"],
                 rows: graph.segments.map { segment in

@@ -44,7 +44,9 @@ struct RunCommand: AsyncParsableCommand {
             guard let kafka = environment.kafka else {
                 throw RunFailure(
                     .usage, "BDA_KAFKA_BOOTSTRAP_SERVERS is not set",
-                    hint: "name the brokers as host:port, with commas between them; without Kafka use 'bda-coordinator local'")
+                    hint:
+                        "name the brokers as host:port, with commas between them; without Kafka use 'bda-coordinator local'"
+                )
             }
             try await RunProgram(environment: environment, kafka: kafka, options: options).run()
         }
@@ -92,7 +94,8 @@ struct RunProgram: Sendable {
         let reader = try await KafkaTopicReader.make(
             configuration: kafka, topic: settings.topics.events, from: .end, logger: logger)
         let flow = RunFlow(
-            settings: settings, scripts: scripts, ledger: ledger, store: store, outputURI: output.uri, messages: messages,
+            settings: settings, scripts: scripts, ledger: ledger, store: store, outputURI: output.uri,
+            messages: messages,
             bell: bell, logger: logger, showsProgress: environment.logFormat == .text)
         let request = RunFlow.Request(
             businessDate: date, systems: systems, partitions: partitions, isNew: options.isNew)

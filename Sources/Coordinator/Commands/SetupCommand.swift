@@ -31,7 +31,8 @@ struct SetupCommand: AsyncParsableCommand {
             let scripts = try environment.scripts()
             try await environment.withSession { session in
                 let verb = isDryRun ? "would apply" : "applied"
-                let changes = isDryRun ? try await migrations.pending(in: session) : try await migrations.apply(in: session)
+                let changes =
+                    isDryRun ? try await migrations.pending(in: session) : try await migrations.apply(in: session)
                 for migration in changes { print("ledger: \(verb) migration \(migration.number) (\(migration.name))") }
                 if changes.isEmpty { print("ledger: up to date at migration \(migrations.all.count)") }
                 if !isDryRun { try await RunSchema.createPermanent(scripts.tables, in: session) }
@@ -63,7 +64,9 @@ extension CoordinatorSettings {
         func topic(_ name: String, partitions: Int, days: Int) -> KafkaTopicDefinition {
             KafkaTopicDefinition(
                 name: name, partitions: partitions,
-                configuration: ["cleanup.policy": "delete", "retention.ms": "\(days * day)", "max.message.bytes": "1048576"])
+                configuration: [
+                    "cleanup.policy": "delete", "retention.ms": "\(days * day)", "max.message.bytes": "1048576",
+                ])
         }
         return [
             topic(topics.jobs, partitions: jobsTopicPartitions, days: 3),

@@ -37,8 +37,10 @@ struct TryCommand: AsyncParsableCommand {
             let scripts = try environment.scripts()
             let businessDate = try environment.businessDate(date)
             let numbers = partition.split(separator: "/").compactMap { Int($0) }
-            guard numbers.count == 2, (1...1024).contains(numbers[1]), (0..<numbers[1]).contains(numbers[0]), limit >= 0 else {
-                throw RunFailure(.usage, "--partition \(partition): write it as number/count, such as 0/16, from 0/1 to 1023/1024")
+            guard numbers.count == 2, (1...1024).contains(numbers[1]), (0..<numbers[1]).contains(numbers[0]), limit >= 0
+            else {
+                throw RunFailure(
+                    .usage, "--partition \(partition): write it as number/count, such as 0/16, from 0/1 to 1023/1024")
             }
             guard FileManager.default.isReadableFile(atPath: file) else {
                 throw RunFailure(.usage, "unable to read the script '\(file)'")
@@ -46,8 +48,11 @@ struct TryCommand: AsyncParsableCommand {
             let text = try String(contentsOfFile: file, encoding: .utf8)
             guard let script = scripts.segments.first(where: { $0.text.text == text }) else {
                 throw RunFailure(
-                    .usage, "'\(file)' is none of the segments in \(environment.settings.scriptsFolders.joined(separator: ", "))",
-                    hint: "its folder must be one of BDA_SCRIPTS_DIR's prechecks/, init/, archive/, postchecks/ or history/")
+                    .usage,
+                    "'\(file)' is none of the segments in \(environment.settings.scriptsFolders.joined(separator: ", "))",
+                    hint:
+                        "its folder must be one of BDA_SCRIPTS_DIR's prechecks/, init/, archive/, postchecks/ or history/"
+                )
             }
             let run = environment.tryRun(date: businessDate, partitions: numbers[1])
             try await environment.withSession { session in
@@ -73,7 +78,8 @@ struct Trial {
             try await RunSchema(run).createForTrial(scripts.tables, in: session)
         }
         let byName = Dictionary(uniqueKeysWithValues: scripts.segments.map { ($0.segment.name, $0) })
-        let graph = JobGraph(segments: scripts.segments.map(\.segment), systems: scripts.systems, partitionCount: run.partitionCount)
+        let graph = JobGraph(
+            segments: scripts.segments.map(\.segment), systems: scripts.systems, partitionCount: run.partitionCount)
         var wanted: Set<SegmentName> = []
         var open = script.segment.kind.isJob ? script.segment.needs : graph.segments.map(\.name)
         while script.segment.reads == .run, let name = open.popLast() {

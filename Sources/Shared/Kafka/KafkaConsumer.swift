@@ -52,7 +52,8 @@ public actor KafkaConsumer: Service {
     public static func make(
         configuration: KafkaConfiguration, group: String, topics: [String], metrics: MetricsRegistry, logger: Logger
     ) async throws -> KafkaConsumer {
-        try await KafkaConsumer(configuration: configuration, group: group, topics: topics, metrics: metrics, logger: logger)
+        try await KafkaConsumer(
+            configuration: configuration, group: group, topics: topics, metrics: metrics, logger: logger)
     }
 
     init(

@@ -62,7 +62,9 @@ public actor KafkaProducer {
         configuration: KafkaConfiguration, topics: [String] = [], linger: Duration, maximumMessageBytes: Int = 65536,
         messageTimeout: Duration = .seconds(30 * 60), logger: Logger
     ) async throws -> KafkaProducer {
-        try await KafkaProducer(configuration: configuration, linger: linger, maximumMessageBytes: maximumMessageBytes, messageTimeout: messageTimeout, logger: logger)
+        try await KafkaProducer(
+            configuration: configuration, linger: linger, maximumMessageBytes: maximumMessageBytes,
+            messageTimeout: messageTimeout, logger: logger)
     }
 
     init(

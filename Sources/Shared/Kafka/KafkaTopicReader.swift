@@ -32,7 +32,8 @@ public actor KafkaTopicReader {
         configuration: KafkaConfiguration, topic: String, from start: Start, within limit: Duration = .seconds(30),
         logger: Logger
     ) async throws -> KafkaTopicReader {
-        try await KafkaTopicReader(configuration: configuration, topic: topic, from: start, within: limit, logger: logger)
+        try await KafkaTopicReader(
+            configuration: configuration, topic: topic, from: start, within: limit, logger: logger)
     }
 
     init(

@@ -4,13 +4,17 @@ import Postgres
 
 /// What a check found.
 public struct Finding: Sendable, Hashable {
+    /// The segment.
     public var segment: SegmentName
+    /// What violating rows mean.
     public var severity: Severity
+    /// What to do about it.
     public var hint: String?
     /// All violating rows.
     public var rows: Int
     /// The first of them.
     public var columns: [String]
+    /// The first violating rows, values by column; nil is NULL.
     public var sample: [[String?]]
 
     /// A finding of a check.
@@ -28,6 +32,7 @@ public struct Finding: Sendable, Hashable {
 
 /// Another coordinator has taken the run over; this one changes nothing any more.
 public struct OwnershipLost: Error, CustomStringConvertible, Sendable {
+    /// What people read.
     public let description = "another coordinator has taken the run over"
 
     /// Said by the ledger.
@@ -36,6 +41,7 @@ public struct OwnershipLost: Error, CustomStringConvertible, Sendable {
 
 /// One segment's jobs as they are written to the ledger.
 public struct PlannedJobs: Sendable {
+    /// The segment.
     public var segment: SegmentName
     /// One an entry, with its page range if it is split by pages.
     public var jobs: [(pageFrom: Int?, pageTo: Int?)]
@@ -49,10 +55,15 @@ public struct PlannedJobs: Sendable {
 
 /// How many jobs of a run are in each state.
 public struct JobCounts: Sendable, Hashable {
+    /// Waiting for other jobs.
     public var blocked = 0
+    /// Waiting for a worker.
     public var ready = 0
+    /// Under way.
     public var running = 0
+    /// With their result.
     public var done = 0
+    /// Ended without a result, with no attempt left.
     public var failed = 0
 
     /// No jobs.
@@ -74,12 +85,15 @@ public struct JobCounts: Sendable, Hashable {
 
 /// A completion whose event the ledger does not know to be sent.
 public struct OwedEvent: Sendable {
+    /// The event that is owed.
     public var body: JobCompleted
 }
 
 /// One part of a run's result.
 public struct RunPart: Sendable, Hashable {
+    /// The job.
     public var jobID: JobID
+    /// The part.
     public var part: PartRecord
 }
 
@@ -175,7 +189,8 @@ extension Ledger {
                 """)
         }
         statements.append(
-            "UPDATE bda.run SET graph_at = pg_catalog.clock_timestamp() WHERE run_id = \(runID) AND owner_number = \(run.ownerNumber)")
+            "UPDATE bda.run SET graph_at = pg_catalog.clock_timestamp() WHERE run_id = \(runID) AND owner_number = \(run.ownerNumber)"
+        )
         try await connected().execute(
             "BEGIN;\n" + statements.joined(separator: ";\n") + ";\nCOMMIT", action: "write the job graph")
     }
@@ -233,7 +248,8 @@ extension Ledger {
             UPDATE bda.run SET manifest_uri = $3, manifest_sha256 = $4, replaces_run_id = $5
             WHERE run_id = $1 AND owner_number = $2::bigint
             """,
-            [run.runID.description, "\(run.ownerNumber)", uri, sha256, replaces?.description], action: "note the manifest")
+            [run.runID.description, "\(run.ownerNumber)", uri, sha256, replaces?.description],
+            action: "note the manifest")
     }
 
     /// Stores what a check found.
@@ -306,7 +322,8 @@ extension Ledger {
             (
                 try JobID($0.text("job_id")),
                 ControlTotal(
-                    name: try $0.text("name"), currency: try $0.text("currency"), amount: try ExactDecimal($0.text("amount")))
+                    name: try $0.text("name"), currency: try $0.text("currency"),
+                    amount: try ExactDecimal($0.text("amount")))
             )
         }
     }

@@ -3,15 +3,23 @@ import Postgres
 
 /// A job that somebody should know about: running, or ended without a result.
 public struct JobStatus: Sendable, Hashable {
+    /// The job.
     public var jobID: JobID
+    /// Its state.
     public var state: String
+    /// Counted from 1.
     public var attempt: Int
+    /// `BDA_WORKER_ID` of the worker.
     public var workerID: String?
     /// Since the attempt's start.
     public var seconds: Double
+    /// Rows read so far.
     public var rowsSoFar: Int?
+    /// SQLSTATE, S3 code or our own word.
     public var code: String?
+    /// What happened.
     public var message: String?
+    /// What to do about it.
     public var hint: String?
     /// Seconds until the lease runs out; negative when it has.
     public var leaseSeconds: Double?
@@ -19,10 +27,15 @@ public struct JobStatus: Sendable, Hashable {
 
 /// The figures of one dataset of a run.
 public struct DatasetFigures: Sendable, Hashable {
+    /// The dataset.
     public var dataset: SegmentName
+    /// Jobs that have their result.
     public var jobsDone: Int
+    /// Parts, that is files.
     public var parts: Int
+    /// Data rows.
     public var rows: Int
+    /// Bytes as stored.
     public var bytes: Int
 }
 

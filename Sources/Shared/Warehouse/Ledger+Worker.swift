@@ -3,12 +3,15 @@ public import Postgres
 
 /// A job that is this worker's until its lease runs out.
 public struct Claim: Sendable, Hashable {
+    /// The job.
     public let jobID: JobID
+    /// Counted from 1.
     public let attempt: Int
     /// How many attempts are left after this one.
     public let attemptsLeft: Int
     /// The first page and the page after the last, for a job that is split by pages.
     public let pageFrom: Int?
+    /// The page after the last; nil for the last range.
     public let pageTo: Int?
     /// The session of the attempt whose lease ran out, if this is a take-over: it must be gone before the work begins.
     public let former: PostgresSession.Backend?
@@ -21,8 +24,11 @@ public struct Claim: Sendable, Hashable {
 
 /// One file of a job's result.
 public struct PartRecord: Sendable, Hashable, Codable {
+    /// Counted from 1.
     public var partNo: Int
+    /// Its key.
     public var key: String
+    /// Data rows.
     public var rows: Int
     /// Stored bytes.
     public var bytes: Int
@@ -41,10 +47,15 @@ public struct PartRecord: Sendable, Hashable, Codable {
 
 /// What a job's work came to.
 public struct JobResult: Sendable, Hashable {
+    /// Data rows.
     public var rows: Int
+    /// Bytes as stored.
     public var bytes: Int
+    /// Wall time in milliseconds.
     public var durationMs: Int
+    /// Parts, that is files.
     public var parts: [PartRecord]
+    /// The control totals.
     public var totals: [ControlTotal]
 
     /// A result of the given figures.
@@ -80,7 +91,8 @@ extension Ledger {
         }
         return Claim(
             jobID: try JobID(record.text("job_id")), attempt: try record.integer("attempt"),
-            attemptsLeft: try record.integer("attempts_left"), pageFrom: record.optional("page_from").flatMap { Int($0) },
+            attemptsLeft: try record.integer("attempts_left"),
+            pageFrom: record.optional("page_from").flatMap { Int($0) },
             pageTo: record.optional("page_to").flatMap { Int($0) }, former: former)
     }
 
@@ -143,6 +155,7 @@ extension Ledger {
 
 /// A script as a run recorded it: what every job of the run executes, whatever lies in folders and images since.
 public struct RunScript: Sendable {
+    /// The script.
     public let script: SegmentScript
     /// Archive segments: the columns of the dataset.
     public let columns: [DatasetColumn]
@@ -158,7 +171,8 @@ public struct RunScript: Sendable {
             throw problems.first ?? ScriptProblem(file: file, line: nil, message: "the header cannot be read")
         }
         self.script = script
-        columns = try record.optional("columns").map { try WireFormat.decode([DatasetColumn].self, from: $0.utf8) } ?? []
+        columns =
+            try record.optional("columns").map { try WireFormat.decode([DatasetColumn].self, from: $0.utf8) } ?? []
     }
 }
 
@@ -166,6 +180,7 @@ public struct RunScript: Sendable {
 public enum WorkTransaction {
     /// The run's snapshot cannot be imported any more: whoever held it is gone.
     public struct SnapshotLost: Error, CustomStringConvertible, Sendable {
+        /// What people read.
         public let description: String
     }
 

@@ -62,38 +62,67 @@ public actor Ledger {
 /// One run, as its row in the ledger says. What decides bytes (partition count, rows and bytes of a part, compression)
 /// is here and not in anybody's settings.
 public struct RunRecord: Sendable, Hashable {
+    /// The run.
     public var runID: RunID
+    /// `BDA_CLIENT_ID`.
     public var clientID: String
+    /// `BDA_ENVIRONMENT`.
     public var environment: String
+    /// The day being reported.
     public var businessDate: BusinessDate
     /// RFC 3339, UTC.
     public var cutoff: String
+    /// The systems that run.
     public var systems: [String]
+    /// Whether all configured systems run; a run of fewer does not move `latest`.
     public var isCompleteSet: Bool
+    /// N, the number of customer buckets.
     public var partitionCount: Int
+    /// At most this many rows a part.
     public var rowsPerPart: Int
+    /// Bytes of one part of a multipart upload.
     public var uploadPartBytes: Int
+    /// How the parts are compressed.
     public var compression: Compression
+    /// The method's own when nil.
     public var compressionLevel: Int?
+    /// What `BDA_OUTPUT` was.
     public var output: String
+    /// What every key begins with.
     public var outputPrefix: String
+    /// Attempts in all.
     public var maxAttempts: Int
+    /// The wait after the first failed attempt.
     public var retryBaseSeconds: Int
+    /// The longest wait between two attempts.
     public var retryMaxSeconds: Int
+    /// The longest an attempt may take.
     public var jobTimeoutSeconds: Int
+    /// Its state.
     public var state: RunState
+    /// Grows with each coordinator that takes the run over.
     public var ownerNumber: Int
+    /// Host and process of the coordinator.
     public var owner: String
+    /// The snapshot that vault-reading jobs import.
     public var snapshotID: String?
+    /// Why.
     public var reason: String?
+    /// What to do about it.
     public var hint: String?
+    /// As the coordinator ended.
     public var exitCode: Int?
+    /// Where the manifest lies.
     public var manifestURI: String?
+    /// Of the manifest's bytes, hexadecimal.
     public var manifestSHA256: String?
+    /// The run of the same date whose rows this one replaces.
     public var replacesRunID: RunID?
     /// RFC 3339, UTC.
     public var startedAt: String
+    /// When all jobs were written, RFC 3339.
     public var graphAt: String?
+    /// When it ended, RFC 3339.
     public var endedAt: String?
 
     /// A run that is about to begin.
@@ -136,7 +165,8 @@ public struct RunRecord: Sendable, Hashable {
     /// Where the run's objects lie.
     public var layout: ObjectLayout {
         ObjectLayout(
-            prefix: outputPrefix, clientID: clientID, environment: environment, businessDate: businessDate, runID: runID)
+            prefix: outputPrefix, clientID: clientID, environment: environment, businessDate: businessDate, runID: runID
+        )
     }
 
     /// The parameters of the run's scripts, without those of a job.

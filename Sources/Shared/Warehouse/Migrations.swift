@@ -6,8 +6,11 @@ public import Postgres
 public struct Migrations: Sendable {
     /// One file.
     public struct Migration: Sendable, Hashable {
+        /// Counted from 1.
         public let number: Int
+        /// Its name.
         public let name: String
+        /// The text.
         public let text: String
 
         var digest: String { SHA256.hash(text).hex }
@@ -15,6 +18,7 @@ public struct Migrations: Sendable {
 
     /// The ledger is not as this program needs it.
     public struct LedgerMismatch: Error, CustomStringConvertible, Sendable {
+        /// What people read.
         public let description: String
         /// What to do.
         public let hint: String
@@ -32,7 +36,8 @@ public struct Migrations: Sendable {
             var migrations: [Migration] = []
             for file in files {
                 let name = file.name.split(separator: "/").last!.dropLast(4)
-                guard let number = Int(name.prefix(4)), name.dropFirst(4).first == "_", number == migrations.count + 1 else {
+                guard let number = Int(name.prefix(4)), name.dropFirst(4).first == "_", number == migrations.count + 1
+                else {
                     problems.append("\(file.name): a migration is named NNNN_what.sql, numbered from 0001 without gaps")
                     continue
                 }

@@ -16,7 +16,8 @@ public struct RunSchema: Sendable {
             "CREATE SCHEMA IF NOT EXISTS \(SQL.identifier(schema))", action: "make the run's schema")
         let existing = Set(
             try await session.query(
-                "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = $1", [schema], action: "list the run's tables"
+                "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = $1", [schema],
+                action: "list the run's tables"
             ).rows.map { $0[0] ?? "" })
         for table in tables where !existing.contains(table.name) {
             try await session.execute(

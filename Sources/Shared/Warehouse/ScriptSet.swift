@@ -11,6 +11,7 @@ public struct ScriptSet: Sendable {
         /// One sentence each, with file and line.
         public let sentences: [String]
 
+        /// What people read.
         public var description: String {
             "unable to use the scripts:\n" + sentences.map { "  \($0)" }.joined(separator: "\n")
         }
@@ -41,7 +42,9 @@ public struct ScriptSet: Sendable {
             for kind in SegmentKind.allCases {
                 for file in Self.sqlFiles(in: folder, kind.folder, unreadable: &unreadable) {
                     let text = ScriptText(text: file.text, file: file.name, problems: &problems)
-                    if let script = SegmentScript(text: text, kind: kind, problems: &problems) { segments.append(script) }
+                    if let script = SegmentScript(text: text, kind: kind, problems: &problems) {
+                        segments.append(script)
+                    }
                 }
             }
         }
@@ -58,7 +61,8 @@ public struct ScriptSet: Sendable {
 
     /// The systems that can be chosen: those of init and archive segments, without the one that combines others.
     public var systems: Set<String> {
-        Set(segments.filter { $0.segment.kind.isJob }.map(\.segment.name.system)).subtracting([JobGraph.combiningSystem])
+        Set(segments.filter { $0.segment.kind.isJob }.map(\.segment.name.system)).subtracting([JobGraph.combiningSystem]
+        )
     }
 
     /// The segments of a run over the given systems. Checks of a system that has no jobs at all belong to every run.
@@ -77,7 +81,8 @@ public struct ScriptSet: Sendable {
     private static func tableProblems(_ segments: [SegmentScript], _ tables: [TableScript]) -> [String] {
         var problems: [String] = []
         for (name, same) in Dictionary(grouping: tables, by: \.name) where same.count > 1 {
-            problems.append("table '\(name)' is declared \(same.count) times: \(same.map(\.text.file).joined(separator: ", "))")
+            problems.append(
+                "table '\(name)' is declared \(same.count) times: \(same.map(\.text.file).joined(separator: ", "))")
         }
         let names = Set(tables.map(\.name))
         for script in segments {
@@ -101,14 +106,15 @@ public struct ScriptSet: Sendable {
         let path = "\(folder)/\(subfolder)"
         guard isFolder(path) else { return [] }
         do {
-            return try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".sql") }.sorted().map {
-                let data = try Data(contentsOf: URL(fileURLWithPath: "\(path)/\($0)"))
-                guard let text = String(validating: data, as: UTF8.self) else {
-                    unreadable.append("\(subfolder)/\($0): the file is not UTF-8")
-                    return ("\(subfolder)/\($0)", "")
+            return try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".sql") }.sorted()
+                .map {
+                    let data = try Data(contentsOf: URL(fileURLWithPath: "\(path)/\($0)"))
+                    guard let text = String(validating: data, as: UTF8.self) else {
+                        unreadable.append("\(subfolder)/\($0): the file is not UTF-8")
+                        return ("\(subfolder)/\($0)", "")
+                    }
+                    return ("\(subfolder)/\($0)", text)
                 }
-                return ("\(subfolder)/\($0)", text)
-            }
         } catch {
             unreadable.append("unable to read the scripts in '\(path)': \(error.localizedDescription)")
             return []

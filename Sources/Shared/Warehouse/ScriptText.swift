@@ -3,22 +3,30 @@ import Postgres
 
 /// One thing that is wrong with a script, where it is.
 public struct ScriptProblem: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The path from the scripts folder.
     public let file: String
     /// From 1; nil for the file as a whole.
     public let line: Int?
+    /// What happened.
     public let message: String
 
+    /// What people read.
     public var description: String { line.map { "\(file):\($0): \(message)" } ?? "\(file): \(message)" }
 }
 
 /// The values of a script's parameters. Each was parsed to its type before; here it becomes text that is quoted.
 public struct ScriptParameters: Sendable {
+    /// The run.
     public var runID: RunID
+    /// `BDA_CLIENT_ID`.
     public var clientID: String
+    /// `BDA_ENVIRONMENT`.
     public var environment: String
+    /// The day being reported.
     public var businessDate: BusinessDate
     /// RFC 3339.
     public var cutoff: String
+    /// N, the number of customer buckets.
     public var partitionCount: Int
     /// The bucket of a job that is split by bucket.
     public var partition: Int?
@@ -90,7 +98,10 @@ public struct ScriptText: Sendable {
                 case .lineComment:
                     if statements == [[]] {
                         comments.append(
-                            (Self.line(of: token.range.lowerBound, in: bytes), String(decoding: bytes[token.range], as: UTF8.self)))
+                            (
+                                Self.line(of: token.range.lowerBound, in: bytes),
+                                String(decoding: bytes[token.range], as: UTF8.self)
+                            ))
                     }
                 case .blockComment: break
                 case .semicolon: statements.append([])
@@ -205,7 +216,9 @@ public struct ScriptText: Sendable {
                 problems.append(
                     ScriptProblem(
                         file: file, line: Self.line(of: token.range.lowerBound, in: bytes),
-                        message: "\(found) makes the result depend on when it is computed; use :'business_date' or :'cutoff'"))
+                        message:
+                            "\(found) makes the result depend on when it is computed; use :'business_date' or :'cutoff'"
+                    ))
             }
         }
         return problems

@@ -3,7 +3,9 @@ public import JobModel
 
 /// A segment's script: its header, its text and the text's digest.
 public struct SegmentScript: Sendable {
+    /// The segment.
     public let segment: Segment
+    /// The text.
     public let text: ScriptText
     /// SHA-256 of the whole file, hexadecimal.
     public let digest: String
@@ -17,7 +19,9 @@ public struct TableScript: Sendable {
     public let name: String
     /// The view in `report_oibl` that shows the newest published run's rows; nil for a table that is nobody else's.
     public let view: String?
+    /// The text.
     public let text: ScriptText
+    /// SHA-256 of the file, hexadecimal.
     public let digest: String
 
     /// Whether it lives outside of runs.
@@ -45,10 +49,13 @@ struct ScriptHeader {
                 problems.append(
                     ScriptProblem(
                         file: file, line: line,
-                        message: "unknown tag '@\(tag)'; allowed here are \(allowed.sorted().map { "@" + $0 }.joined(separator: ", "))"))
+                        message:
+                            "unknown tag '@\(tag)'; allowed here are \(allowed.sorted().map { "@" + $0 }.joined(separator: ", "))"
+                    ))
             } else if let first = values[tag] {
                 problems.append(
-                    ScriptProblem(file: file, line: line, message: "the tag '@\(tag)' is already given in line \(first.line)"))
+                    ScriptProblem(
+                        file: file, line: line, message: "the tag '@\(tag)' is already given in line \(first.line)"))
             } else if value.isEmpty {
                 problems.append(ScriptProblem(file: file, line: line, message: "the tag '@\(tag)' has no value"))
             } else {
@@ -88,7 +95,8 @@ extension SegmentScript {
             switch (reads, kind) {
             case (nil, _): problems.append(header.problem("reads", "'@reads \(given)' is neither vault nor run"))
             case (.run, .precheck):
-                problems.append(header.problem("reads", "a precheck runs before there are tables of the run: @reads vault"))
+                problems.append(
+                    header.problem("reads", "a precheck runs before there are tables of the run: @reads vault"))
             case (.vault, .postcheck), (.vault, .history):
                 problems.append(header.problem("reads", "a \(kind.rawValue) reads what the run wrote: @reads run"))
             default: break
@@ -107,13 +115,15 @@ extension SegmentScript {
             case "pages" where words.count == 2 && words[1].split(separator: ".").count == 2:
                 split = .pages(table: String(words[1]))
             default:
-                problems.append(header.problem("split", "'@split \(given)' is none of: bucket, pages schema.table, none"))
+                problems.append(
+                    header.problem("split", "'@split \(given)' is none of: bucket, pages schema.table, none"))
             }
         } else if !kind.isJob {
             split = .none
         }
         if kind == .archive, case .pages = split {
-            problems.append(header.problem("split", "an archive is in the order of its key: '@split bucket' or '@split none'"))
+            problems.append(
+                header.problem("split", "an archive is in the order of its key: '@split bucket' or '@split none'"))
         }
         var totals: [String] = []
         var totalsBy: String?
@@ -179,7 +189,8 @@ extension SegmentScript {
         if kind != .`init`, kind != .history, text.statementCount != 1 {
             problems.append(
                 ScriptProblem(
-                    file: text.file, line: nil, message: "it must hold exactly one SELECT, not \(text.statementCount) statements"))
+                    file: text.file, line: nil,
+                    message: "it must hold exactly one SELECT, not \(text.statementCount) statements"))
         } else if text.statementCount == 0 {
             problems.append(ScriptProblem(file: text.file, line: nil, message: "it holds no statement"))
         }
@@ -192,11 +203,17 @@ extension SegmentScript {
         func add(_ message: String) { problems.append(ScriptProblem(file: text.file, line: nil, message: message)) }
         switch split {
         case .bucket:
-            if !used.isDisjoint(with: ["page_from", "page_to"]) { add(":'page_from' and :'page_to' need '@split pages schema.table'") }
-            if !used.contains("partition") { add("a segment split by bucket must use :'partition'; else say '@split none'") }
+            if !used.isDisjoint(with: ["page_from", "page_to"]) {
+                add(":'page_from' and :'page_to' need '@split pages schema.table'")
+            }
+            if !used.contains("partition") {
+                add("a segment split by bucket must use :'partition'; else say '@split none'")
+            }
         case .pages:
             if used.contains("partition") { add(":'partition' has no value in a segment split by pages") }
-            if !used.isSuperset(of: ["page_from", "page_to"]) { add("a segment split by pages must use :'page_from' and :'page_to'") }
+            if !used.isSuperset(of: ["page_from", "page_to"]) {
+                add("a segment split by pages must use :'page_from' and :'page_to'")
+            }
         case .none:
             if !used.isDisjoint(with: ["partition", "page_from", "page_to"]) {
                 add(":'partition', :'page_from' and :'page_to' have no value in a segment that is not split")
@@ -215,17 +232,23 @@ extension TableScript {
             problems.append(
                 ScriptProblem(
                     file: text.file, line: line,
-                    message: "a statement of a table script begins with '\(word.uppercased())'; allowed are CREATE, COMMENT"))
+                    message:
+                        "a statement of a table script begins with '\(word.uppercased())'; allowed are CREATE, COMMENT")
+            )
         }
         if !text.parameterNames.isSubset(of: ["work"]) {
-            problems.append(ScriptProblem(file: text.file, line: nil, message: "the only parameter of a table script is :\"work\""))
+            problems.append(
+                ScriptProblem(file: text.file, line: nil, message: "the only parameter of a table script is :\"work\""))
         }
         let parts = (name ?? "").split(separator: ".")
         if let name, !(1...2).contains(parts.count) || !parts.allSatisfy({ (try? SegmentName("a.\($0)")) != nil }) {
-            problems.append(header.problem("table", "'@table \(name)' is neither table nor schema.table in plain lower-case names"))
+            problems.append(
+                header.problem("table", "'@table \(name)' is neither table nor schema.table in plain lower-case names"))
         }
         if let view = header.values["view"]?.value, (try? SegmentName("a.\(view)")) == nil || parts.count == 2 {
-            problems.append(header.problem("view", "'@view \(view)' must be a plain lower-case name, and a permanent table has none"))
+            problems.append(
+                header.problem(
+                    "view", "'@view \(view)' must be a plain lower-case name, and a permanent table has none"))
         }
         guard problems.count == before, let name else { return nil }
         self.name = name

@@ -16,7 +16,9 @@ public struct Snapshot: Sendable {
     public static func export(on session: PostgresSession, locking tables: [String]) async throws -> Snapshot {
         var statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "SET LOCAL lock_timeout = '60s'"]
         if !tables.isEmpty {
-            let names = tables.map { $0.split(separator: ".").map { SQL.identifier(String($0)) }.joined(separator: ".") }
+            let names = tables.map {
+                $0.split(separator: ".").map { SQL.identifier(String($0)) }.joined(separator: ".")
+            }
             statements.append("LOCK TABLE \(names.joined(separator: ", ")) IN ACCESS SHARE MODE")
         }
         statements.append("SELECT pg_catalog.pg_export_snapshot()")
@@ -45,7 +47,9 @@ public struct Snapshot: Sendable {
     /// The tables outside of `bda`, `report_oibl` and the catalogues that the scripts name as `schema.table`.
     public static func tablesRead(by scripts: [SegmentScript], in session: PostgresSession) async throws -> [String] {
         let names = Set(scripts.filter { $0.segment.reads == .vault }.flatMap(\.text.qualifiedNames))
-            .filter { !["bda", "report_oibl", "pg_catalog", "information_schema"].contains($0.split(separator: ".")[0]) }
+            .filter {
+                !["bda", "report_oibl", "pg_catalog", "information_schema"].contains($0.split(separator: ".")[0])
+            }
         return try await session.query(
             """
             SELECT n.nspname || '.' || c.relname
@@ -61,11 +65,12 @@ public struct Snapshot: Sendable {
     public static func pageRanges(
         of table: String, count: Int, in session: PostgresSession
     ) async throws -> [(from: Int, to: Int?)] {
-        let pages = try await session.query(
-            """
-            SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass) / pg_catalog.current_setting('block_size')::bigint
-            """, [table], action: "measure the table \(table)"
-        ).firstValue.flatMap { Int($0) } ?? 0
+        let pages =
+            try await session.query(
+                """
+                SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass) / pg_catalog.current_setting('block_size')::bigint
+                """, [table], action: "measure the table \(table)"
+            ).firstValue.flatMap { Int($0) } ?? 0
         return (0..<count).map { (pages * $0 / count, $0 + 1 == count ? nil : pages * ($0 + 1) / count) }
     }
 }
