@@ -24,6 +24,7 @@ public enum TestPostgres {
 
     /// A fresh database for the duration of `body`, which gets the way in as the superuser and as the documented role,
     /// `billing_aggregator`, with the rights that `deploy/postgres/role.sql` gives outside of the vaults.
+    @discardableResult
     public static func withDatabase<Value>(
         _ body: (_ role: PostgresConfiguration, _ administrator: PostgresConfiguration) async throws -> Value
     ) async throws -> Value {
