@@ -40,7 +40,7 @@ done
 
 begin
 find_swift
-need_packages "${build_packages[@]}"
+need_build_packages
 find_postgres
 say "building in release mode"
 run swift build --configuration release --product bda-coordinator || fail "the build failed"

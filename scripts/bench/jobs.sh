@@ -41,7 +41,7 @@ done
 
 begin
 find_swift
-need_packages "${build_packages[@]}"
+need_build_packages
 find_postgres
 find_kafka || fail "there is no Kafka" "Set KAFKA_HOME to an unpacked Apache Kafka."
 find_java
