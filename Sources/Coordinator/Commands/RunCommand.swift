@@ -105,19 +105,21 @@ struct RunProgram: Sendable {
         let producer = try await KafkaProducer.make(configuration: kafka, linger: .zero, logger: logger)
         let messages = RunMessages(producer: producer, topics: settings.topics, logger: logger)
         let bell = Bell()
+        let registry = MetricsRegistry()
         let reader = try await KafkaTopicReader.make(
             configuration: kafka, topic: settings.topics.events, from: .end, logger: logger)
         let flow = RunFlow(
             settings: settings, scripts: checked.scripts, ledger: ledger, store: store, outputURI: output.uri,
             messages: messages,
-            bell: bell, logger: logger, showsProgress: environment.logFormat == .text)
+            bell: bell, metrics: RunMetrics(registry: registry), logger: logger,
+            showsProgress: environment.logFormat == .text)
         let run = FlowService(flow: flow, request: checked.request)
         var members: [ServiceGroup.Member] = []
         if settings.httpPort != 0 {
             members.append(
                 .init(
                     "health",
-                    try HealthEndpoint(port: settings.httpPort, readiness: Readiness([]), registry: MetricsRegistry())))
+                    try HealthEndpoint(port: settings.httpPort, readiness: Readiness([]), registry: registry)))
         }
         members += [.init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell))]
         if let fleet { members.append(.init("fleet", fleet)) }
