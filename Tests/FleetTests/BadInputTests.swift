@@ -1,5 +1,6 @@
 import Foundation
 import JobModel
+import Postgres
 import Testing
 
 extension WholeSystem {

@@ -2,8 +2,8 @@ import Foundation
 import JobModel
 import Kafka
 import Postgres
-import TestSupport
 import Testing
+import TestSupport
 
 extension WholeSystem {
     @Suite struct CompleteRunTests {

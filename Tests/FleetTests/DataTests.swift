@@ -3,8 +3,8 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
-import TestSupport
 import Testing
+import TestSupport
 
 extension WholeSystem {
     @Suite struct DataTests {

@@ -1,5 +1,7 @@
 import Foundation
 import Glibc
+import JobModel
+import Postgres
 import Testing
 
 extension WholeSystem {

@@ -5,8 +5,8 @@ import Kafka
 import ObjectStore
 import Postgres
 import Service
-import TestSupport
 import Testing
+import TestSupport
 
 /// One client's installation: a database of its own with ledger and topics, a prefix of its own in the bucket, and the
 /// programs that a test starts, all of which end with the test.
@@ -46,7 +46,7 @@ struct Fleet: Sendable {
         _ settings: [String: String] = [:], sample: Bool = true, isSetUp: Bool = true,
         scripts: [String: String] = [:], _ body: (Fleet) async throws -> Void
     ) async throws {
-        let template = sample ? try #require(SampleWarehouse.database) : nil
+        let template: String? = sample ? try #require(SampleWarehouse.database) as String : nil
         try await TestPostgres.withDatabase(copyOf: template) { role, administrator in
             let session = try await PostgresSession.connect(administrator, purpose: "fleet test")
             let folder = try TemporaryFolder()

@@ -1,6 +1,8 @@
 import Foundation
 import Glibc
+import JobModel
 import ObjectStore
+import Postgres
 import Testing
 
 extension WholeSystem {
@@ -28,7 +30,7 @@ extension WholeSystem {
                     "SELECT count(*) FROM bda.attempt WHERE outcome = 'lost'", action: "count the lost attempts"
                 ).firstValue
                 #expect(lost == "1")
-                let export = try await Export.latest(in: try FileObjectStore(directory: output))
+                let export = try await Export.latest(in: try ObjectStoreConfiguration.files(directory: output).open())
                 #expect(program.outputText.contains("manifest: file://\(output)/"), program.report)
                 for dataset in export.run.datasets {
                     let line = program.outputText.split(separator: "\n").first {

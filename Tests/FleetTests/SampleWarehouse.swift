@@ -1,7 +1,7 @@
 import Foundation
 import Postgres
-import TestSupport
 import Testing
+import TestSupport
 
 /// A database with the sample warehouse and the documented role's rights, made once for a suite; its tests work on copies.
 struct SampleWarehouse: SuiteTrait, TestScoping {
