@@ -39,7 +39,7 @@ extension WholeSystem {
                         words: ["BDA_S3_BUCKET", "no-such-bucket"]),
                     Mistake(
                         what: "no store", program: program, settings: noStore, exitCode: 22,
-                        words: ["BDA_S3_ENDPOINT", "127.0.0.1:1"]),
+                        words: ["BDA_S3_ENDPOINT", "127.0.0.1 port 1"]),
                     Mistake(
                         what: "a setting out of range", program: program,
                         settings: ["BDA_LEASE_SECONDS": "0", "BDA_DB_PORT": "x", "BDA_ENVIRONMENT": "prd"], exitCode: 2,
@@ -109,15 +109,15 @@ extension WholeSystem {
         func scripts() async throws {
             let query = "SELECT 1 AS id, :'business_date'::date AS business_date ORDER BY 1\n"
             let header = "-- @reads run\n-- @key id\n-- @split none\n"
+            let insert =
+                "-- @reads run\n-- @writes data_write_offs\n-- @split none\nINSERT INTO :\"work\".data_write_offs SELECT\n"
             let scripts = [
                 "archive/need.sql": "-- @segment tripica.need\n-- @needs tripica.nobody\n\(header)\(query)",
                 "archive/clock.sql": "-- @segment tripica.clock\n\(header)SELECT 1 AS id, now() AS business_date ORDER BY 1\n",
                 "init/ending.sql":
                     "-- @segment tripica.ending\n-- @reads run\n-- @writes data_charges\nSELECT 1; COMMIT\n",
-                "init/circle_a.sql":
-                    "-- @segment tripica.circle_a\n-- @needs tripica.circle_b\n-- @reads run\n-- @writes data_charges\nSELECT 1\n",
-                "init/circle_b.sql":
-                    "-- @segment tripica.circle_b\n-- @needs tripica.circle_a\n-- @reads run\n-- @writes data_charges\nSELECT 1\n",
+                "init/circle_a.sql": "-- @segment tripica.circle_a\n-- @needs tripica.circle_b\n\(insert)",
+                "init/circle_b.sql": "-- @segment tripica.circle_b\n-- @needs tripica.circle_a\n\(insert)",
                 "prechecks/tag.sql":
                     "-- @segment tripica.tag\n-- @reads vault\n-- @severity error\n-- @hint none\n-- @sevrity warn\nSELECT 1\n",
             ]
@@ -126,7 +126,7 @@ extension WholeSystem {
                     let program = try fleet.coordinator(arguments)
                     #expect(try await program.ended(within: .seconds(30)) == .exit(2), program.report)
                     for word in [
-                        "archive/need.sql", "tripica.nobody", "archive/clock.sql", "now", "init/ending.sql", "COMMIT",
+                        "'tripica.need' needs 'tripica.nobody'", "archive/clock.sql", "now", "init/ending.sql", "COMMIT",
                         "tripica.circle_a", "tripica.circle_b", "prechecks/tag.sql:5", "@sevrity",
                     ] {
                         #expect(program.errorText.contains(word), "no '\(word)' in \(program.report)")

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import JobModel
+import ObjectStore
 import Postgres
 import Testing
 
@@ -26,9 +27,10 @@ extension WholeSystem {
                 let run = try fleet.run("--new")
                 try await fleet.untilAtGate(drained, hasty, killed, frozen)
                 let runID = try await fleet.newestRun()
-                // Each has uploaded a part of the job that it does not finish, and others are done.
-                try await fleet.until("first parts are uploaded", [run]) {
-                    try await fleet.keys().count { $0.contains("/gated/") && $0.contains("run=\(runID)") } >= 4
+                // Each has begun to upload a file of the job that it does not finish, and others are done.
+                try await fleet.until("the first files are uploaded", [run]) {
+                    let uploads = try await fleet.store.pendingUploads(prefix: "billing/acme/dev/tripica/gated/")
+                    return Set(uploads.map(\.key)).count { $0.hasSuffix("-00001.csv") } == 4
                 }
                 try await fleet.until("EXISTS (SELECT FROM bda.job WHERE run_id = '\(runID)' AND state = 'done')", run)
 
