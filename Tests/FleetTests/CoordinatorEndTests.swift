@@ -45,7 +45,9 @@ extension WholeSystem {
             }
         }
 
-        @Test("a coordinator that is killed while the snapshot is needed: the next one begins a new run, with the same files")
+        @Test(
+            "a coordinator that is killed while the snapshot is needed: the next one begins a new run, with the same files"
+        )
         func losesSnapshot() async throws {
             let settings = ["BDA_PARTITIONS": "2", "BDA_LEASE_SECONDS": "3"]
             try await Fleet.with(settings, scripts: Fleet.gatedScripts(reads: "vault")) { fleet in
