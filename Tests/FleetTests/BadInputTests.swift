@@ -55,8 +55,9 @@ extension WholeSystem {
                 ]
             } + [
                 Mistake(
-                    what: "an unknown system", arguments: ["--date", SampleWarehouse.date, "--systems", "tripica,tripca"],
-                    exitCode: 2, words: ["--systems", "'tripca'", "bookkeeper, tripica"]),
+                    what: "an unknown system",
+                    arguments: ["--date", SampleWarehouse.date, "--systems", "tripica,tripca"], exitCode: 2,
+                    words: ["--systems", "'tripca'", "bookkeeper, tripica"]),
                 Mistake(
                     what: "an unknown system by setting", settings: ["BDA_SYSTEMS": "sap"], exitCode: 2,
                     words: ["BDA_SYSTEMS", "'sap'"]),
@@ -99,7 +100,9 @@ extension WholeSystem {
             let ending = try await program.ended(within: .seconds(30))
             let said = program.errorText
             #expect(ending == .exit(mistake.exitCode), "\(mistake.what): \(program.report)")
-            for word in mistake.words { #expect(said.contains(word), "\(mistake.what): no '\(word)' in \(program.report)") }
+            for word in mistake.words {
+                #expect(said.contains(word), "\(mistake.what): no '\(word)' in \(program.report)")
+            }
             for word in ["wrong-6317", "Fatal error", "Stack dump", "Backtrace", "this is a bug"] {
                 #expect(!said.contains(word), "\(mistake.what): \(program.report)")
             }
@@ -113,7 +116,8 @@ extension WholeSystem {
                 "-- @reads run\n-- @writes data_write_offs\n-- @split none\nINSERT INTO :\"work\".data_write_offs SELECT\n"
             let scripts = [
                 "archive/need.sql": "-- @segment tripica.need\n-- @needs tripica.nobody\n\(header)\(query)",
-                "archive/clock.sql": "-- @segment tripica.clock\n\(header)SELECT 1 AS id, now() AS business_date ORDER BY 1\n",
+                "archive/clock.sql":
+                    "-- @segment tripica.clock\n\(header)SELECT 1 AS id, now() AS business_date ORDER BY 1\n",
                 "init/ending.sql":
                     "-- @segment tripica.ending\n-- @reads run\n-- @writes data_charges\nSELECT 1; COMMIT\n",
                 "init/circle_a.sql": "-- @segment tripica.circle_a\n-- @needs tripica.circle_b\n\(insert)",
@@ -126,7 +130,8 @@ extension WholeSystem {
                     let program = try fleet.coordinator(arguments)
                     #expect(try await program.ended(within: .seconds(30)) == .exit(2), program.report)
                     for word in [
-                        "'tripica.need' needs 'tripica.nobody'", "archive/clock.sql", "now", "init/ending.sql", "COMMIT",
+                        "'tripica.need' needs 'tripica.nobody'", "archive/clock.sql", "now", "init/ending.sql",
+                        "COMMIT",
                         "tripica.circle_a", "tripica.circle_b", "prechecks/tag.sql:5", "@sevrity",
                     ] {
                         #expect(program.errorText.contains(word), "no '\(word)' in \(program.report)")

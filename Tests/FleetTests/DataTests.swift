@@ -59,7 +59,7 @@ extension WholeSystem {
             ) AS t (text_no, content)
             """
 
-        @Test("no rows give a header-only file and zeros; a dataset of SQL files only; text as PostgreSQL's COPY writes it")
+        @Test("no rows give header-only files; a dataset of SQL files only; text as PostgreSQL's COPY writes it")
         func emptyTablesAndTexts() async throws {
             let texts = """
                 -- Texts.
@@ -85,7 +85,8 @@ extension WholeSystem {
                     try FileManager.default.createDirectory(
                         atPath: "\(fleet.folder.path)/unchecked", withIntermediateDirectories: true)
                     try FileManager.default.createSymbolicLink(
-                        atPath: "\(fleet.folder.path)/unchecked/\(name)", withDestinationPath: "\(Fleet.scripts)/\(name)")
+                        atPath: "\(fleet.folder.path)/unchecked/\(name)",
+                        withDestinationPath: "\(Fleet.scripts)/\(name)")
                 }
                 let scripts = "\(fleet.folder.path)/unchecked:\(fleet.folder.path)/scripts"
                 let worker = try fleet.worker("one")

@@ -142,12 +142,15 @@ struct ExpectedRows {
         for row in sums {
             let account = try #require(row[0])
             let (charged, paid, writtenOff) = (Self.number(row[2]), Self.number(row[3]), Self.number(row[4]))
-            let amounts = (itemsOfAccount[account] ?? []).map { (due: $0[1], cents: Self.number($0[2]), days: Self.number($0[3])) }
+            let amounts = (itemsOfAccount[account] ?? []).map {
+                (due: $0[1], cents: Self.number($0[2]), days: Self.number($0[3]))
+            }
             let favour = amounts.reduce(0) { $0 - min($1.cents, 0) } + paid + writtenOff
             var left = max(favour, 0)
             var cents = [
                 "charged": charged, "paid": paid, "written_off": writtenOff, "open_amount": charged - paid - writtenOff,
-                "not_due": 0, "overdue": 0, "overdue_0_30": 0, "overdue_31_60": 0, "overdue_61_90": 0, "overdue_over_90": 0,
+                "not_due": 0, "overdue": 0,
+                "overdue_0_30": 0, "overdue_31_60": 0, "overdue_61_90": 0, "overdue_over_90": 0,
             ]
             var oldest: String?
             func owe(_ amount: Int, due: String?, days: Int) {
@@ -182,7 +185,8 @@ struct ExpectedRows {
     func booked() async throws -> [String: Int] {
         let rows = try await session.execute(
             """
-            SELECT customer_no, (coalesce((SELECT sum(amount) FROM bookings AS b WHERE b.customer_no = c.customer_no), 0) * 100)::bigint
+            SELECT customer_no,
+                   (coalesce((SELECT sum(amount) FROM bookings AS b WHERE b.customer_no = c.customer_no), 0) * 100)::bigint
             FROM (SELECT customer_no FROM datalake_vault.hub_customer WHERE load_dts <= '\(SampleWarehouse.cutoff)'
                   UNION SELECT partner_no FROM bookkeeper_vault.hub_business_partner
                         WHERE load_dts <= '\(SampleWarehouse.cutoff)') AS c
@@ -193,7 +197,9 @@ struct ExpectedRows {
 
     /// A CSV field of money in cents; nil when it is not written with two decimals.
     static func cents(_ text: String??) -> Int? {
-        guard let text = text ?? nil, let point = text.firstIndex(of: "."), text[point...].count == 3 else { return nil }
+        guard let text = text ?? nil, let point = text.firstIndex(of: "."), text[point...].count == 3 else {
+            return nil
+        }
         return Int(text.replacing(".", with: ""))
     }
 }

@@ -9,7 +9,9 @@ extension WholeSystem {
     @Suite struct LocalModeTests {
         @Test("local mode needs no Kafka and no S3, and a worker that is killed is replaced")
         func local() async throws {
-            let settings = ["BDA_PARTITIONS": "2", "BDA_LEASE_SECONDS": "3", "BDA_LOG_LEVEL": "", "BDA_WORKER_SLOTS": "1"]
+            let settings = [
+                "BDA_PARTITIONS": "2", "BDA_LEASE_SECONDS": "3", "BDA_LOG_LEVEL": "", "BDA_WORKER_SLOTS": "1",
+            ]
             try await Fleet.with(settings, scripts: Fleet.gatedScripts()) { fleet in
                 let output = "\(fleet.folder.path)/output"
                 let nowhere = ["BDA_KAFKA_BOOTSTRAP_SERVERS": "", "BDA_OUTPUT": "", "BDA_S3_ENDPOINT": ""]
@@ -17,7 +19,10 @@ extension WholeSystem {
                 let program = try fleet.coordinator(
                     ["local", "--workers", "2", "--output", output, "--date", SampleWarehouse.date], settings: nowhere)
                 try await fleet.until(
-                    "SELECT count(DISTINCT worker_id) = 2 FROM bda.job WHERE state = 'running' AND segment = 'tripica.gated'",
+                    """
+                    SELECT count(DISTINCT worker_id) = 2 FROM bda.job
+                    WHERE state = 'running' AND segment = 'tripica.gated'
+                    """,
                     program)
                 let workers = try Self.children(of: program.processID)
                 #expect(workers.count == 2)

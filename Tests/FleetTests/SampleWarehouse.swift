@@ -24,7 +24,10 @@ struct SampleWarehouse: SuiteTrait, TestScoping {
             ]
             let folder = try TemporaryFolder()
             for (name, command) in [
-                ("sample", ["\(Fleet.scripts)/sample/load.sh", "--scale", "0.2", "--date", Self.date, "--days", "200"]),
+                (
+                    "sample",
+                    ["\(Fleet.scripts)/sample/load.sh", "--scale", "0.2", "--date", Self.date, "--days", "200"]
+                ),
                 ("role", ["psql", "--no-psqlrc", "--quiet", "--file=\(Fleet.repository)/deploy/postgres/role.sql"]),
             ] {
                 let program = try Program(
