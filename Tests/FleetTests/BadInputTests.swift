@@ -56,8 +56,8 @@ extension WholeSystem {
             } + [
                 Mistake(
                     what: "an unknown system",
-                    arguments: ["--date", SampleWarehouse.date, "--systems", "tripica,tripca"],
-                    exitCode: 2, words: ["--systems", "'tripca'", "bookkeeper, tripica"]),
+                    arguments: ["--date", SampleWarehouse.date, "--systems", "tripica,tripca"], exitCode: 2,
+                    words: ["--systems", "'tripca'", "bookkeeper, tripica"]),
                 Mistake(
                     what: "an unknown system by setting", settings: ["BDA_SYSTEMS": "sap"], exitCode: 2,
                     words: ["BDA_SYSTEMS", "'sap'"]),

@@ -28,6 +28,10 @@ extension WholeSystem {
 
                 first.signal(SIGTERM)
                 #expect(try await first.ended() == .exit(31), first.report)
+                let status = try fleet.coordinator(["status"])
+                try await status.succeeds()
+                #expect(status.outputText.contains(runID), status.report)
+                #expect(status.outputText.split(separator: "\n").last?.hasPrefix("next: ") == true, status.report)
                 let resumed = try fleet.run()
                 try await fleet.until("SELECT owner_number = 2 FROM bda.run WHERE run_id = '\(runID)'", resumed)
                 resumed.kill()
@@ -45,9 +49,7 @@ extension WholeSystem {
             }
         }
 
-        @Test(
-            "a coordinator that is killed while the snapshot is needed: the next one begins a new run, with the same files"
-        )
+        @Test("a coordinator that is killed while the snapshot is needed: the next one ends with the same files")
         func losesSnapshot() async throws {
             let settings = ["BDA_PARTITIONS": "2", "BDA_LEASE_SECONDS": "3"]
             try await Fleet.with(settings, scripts: Fleet.gatedScripts(reads: "vault")) { fleet in

@@ -59,9 +59,7 @@ extension WholeSystem {
             ) AS t (text_no, content)
             """
 
-        @Test(
-            "no rows give a header-only file and zeros; a dataset of SQL files only; text as PostgreSQL's COPY writes it"
-        )
+        @Test("no rows give header-only files; a dataset of SQL files only; text as PostgreSQL's COPY writes it")
         func emptyTablesAndTexts() async throws {
             let texts = """
                 -- Texts.

@@ -149,8 +149,8 @@ struct ExpectedRows {
             var left = max(favour, 0)
             var cents = [
                 "charged": charged, "paid": paid, "written_off": writtenOff, "open_amount": charged - paid - writtenOff,
-                "not_due": 0, "overdue": 0, "overdue_0_30": 0, "overdue_31_60": 0, "overdue_61_90": 0,
-                "overdue_over_90": 0,
+                "not_due": 0, "overdue": 0,
+                "overdue_0_30": 0, "overdue_31_60": 0, "overdue_61_90": 0, "overdue_over_90": 0,
             ]
             var oldest: String?
             func owe(_ amount: Int, due: String?, days: Int) {
@@ -185,7 +185,8 @@ struct ExpectedRows {
     func booked() async throws -> [String: Int] {
         let rows = try await session.execute(
             """
-            SELECT customer_no, (coalesce((SELECT sum(amount) FROM bookings AS b WHERE b.customer_no = c.customer_no), 0) * 100)::bigint
+            SELECT customer_no,
+                   (coalesce((SELECT sum(amount) FROM bookings AS b WHERE b.customer_no = c.customer_no), 0) * 100)::bigint
             FROM (SELECT customer_no FROM datalake_vault.hub_customer WHERE load_dts <= '\(SampleWarehouse.cutoff)'
                   UNION SELECT partner_no FROM bookkeeper_vault.hub_business_partner
                         WHERE load_dts <= '\(SampleWarehouse.cutoff)') AS c

@@ -36,7 +36,8 @@ struct Fleet: Sendable {
     /// Whether everything is there that these tests need; what is required and missing fails them instead.
     static let isAvailable =
         programs != nil && TestPostgres.isAvailable && TestObjectStore.runs(.s3)
-    static let skipReason = "scripts/dev/test.sh starts the servers and sets BDA_TEST_BIN to the programs' folder"
+    static let skipReason: Comment =
+        "scripts/dev/test.sh starts the servers and sets BDA_TEST_BIN to the programs' folder"
 
     /// This process's environment without settings of ours.
     static let inherited = variables.filter { name, _ in !name.hasPrefix("BDA_") && !name.hasPrefix("AWS_") }
@@ -82,6 +83,7 @@ struct Fleet: Sendable {
                 throw error
             }
             await fleet.end()
+            fleet.expectNoSecrets()
             await mock?.close()
             try await place.remove()
             folder.remove()
@@ -102,6 +104,15 @@ struct Fleet: Sendable {
         for program in programs { program.kill() }
         for program in programs { _ = try? await program.ended(within: .seconds(10)) }
         await session.close()
+    }
+
+    /// No program may have written a secret down.
+    private func expectNoSecrets() {
+        let secrets = ["BDA_DB_PASSWORD", "AWS_SECRET_ACCESS_KEY"].compactMap { environment[$0] }.filter { !$0.isEmpty }
+        for program in started.withLock({ $0 }) {
+            let said = program.outputText + program.errorText
+            #expect(!secrets.contains { said.contains($0) }, "\(program.name) wrote a secret down")
+        }
     }
 
     // MARK: Programs

@@ -5,6 +5,5 @@ import Testing
 ///
 /// One test at a time: each starts several processes, and some wait for leases to run out.
 @Suite(
-    .serialized, .sampleWarehouse, .timeLimit(.minutes(4)),
-    .enabled(if: Fleet.isAvailable, Comment(rawValue: Fleet.skipReason)))
+    .serialized, .sampleWarehouse, .timeLimit(.minutes(4)), .enabled(if: Fleet.isAvailable, Fleet.skipReason))
 enum WholeSystem {}

@@ -19,7 +19,10 @@ extension WholeSystem {
                 let program = try fleet.coordinator(
                     ["local", "--workers", "2", "--output", output, "--date", SampleWarehouse.date], settings: nowhere)
                 try await fleet.until(
-                    "SELECT count(DISTINCT worker_id) = 2 FROM bda.job WHERE state = 'running' AND segment = 'tripica.gated'",
+                    """
+                    SELECT count(DISTINCT worker_id) = 2 FROM bda.job
+                    WHERE state = 'running' AND segment = 'tripica.gated'
+                    """,
                     program)
                 let workers = try Self.children(of: program.processID)
                 #expect(workers.count == 2)
