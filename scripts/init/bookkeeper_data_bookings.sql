@@ -5,28 +5,39 @@
 -- @reads   vault
 -- @writes  data_bookings, base_data_bookings_ahead
 WITH known AS MATERIALIZED (
-    SELECT p.partner_no AS customer_no, h.company_code, h.fiscal_year, h.document_no, l.line_no, s.document_type,
-           s.document_date, s.posting_date, l.due_date, s.reference, s.currency, l.amount, s.header_text, l.line_text, v.load_dts
-    FROM bookkeeper_vault.hub_business_partner AS p
-    JOIN bookkeeper_vault.link_document_partner AS dp USING (partner_hk)
-    JOIN bookkeeper_vault.hub_document AS h USING (document_hk)
+    SELECT d.partner_no AS customer_no, h.company_code, h.fiscal_year, h.document_no, l.line_no, s.document_type, s.document_date,
+           s.posting_date, l.due_date, s.reference, s.currency, l.amount, s.header_text, l.line_text, l.load_dts
+    FROM (
+        SELECT dp.document_hk, p.partner_no
+        FROM bookkeeper_vault.hub_business_partner AS p
+        JOIN bookkeeper_vault.link_document_partner AS dp USING (partner_hk)
+        WHERE bda.bucket(p.partner_hk, :'partition_count'::integer) = :'partition'::integer
+          AND dp.load_dts <= :'cutoff'::timestamptz
+        -- In the order of the indexes that are probed next, as for charges.
+        ORDER BY dp.document_hk
+        OFFSET 0
+    ) AS d
     CROSS JOIN LATERAL (
-        SELECT d.document_type, d.document_date, d.posting_date, d.reference, d.currency, d.header_text
-        FROM bookkeeper_vault.sat_document AS d
-        WHERE d.document_hk = dp.document_hk AND d.load_dts <= :'cutoff'::timestamptz
-        ORDER BY d.load_dts DESC
+        SELECT u.company_code, u.fiscal_year, u.document_no
+        FROM bookkeeper_vault.hub_document AS u
+        WHERE u.document_hk = d.document_hk
+        LIMIT 1
+    ) AS h
+    CROSS JOIN LATERAL (
+        SELECT v.document_type, v.document_date, v.posting_date, v.reference, v.currency, v.header_text
+        FROM bookkeeper_vault.sat_document AS v
+        WHERE v.document_hk = d.document_hk AND v.load_dts <= :'cutoff'::timestamptz
+        ORDER BY v.load_dts DESC
         LIMIT 1
     ) AS s
     CROSS JOIN LATERAL (
-        SELECT m.load_dts
-        FROM bookkeeper_vault.msat_document_line AS m
-        WHERE m.document_hk = dp.document_hk AND m.load_dts <= :'cutoff'::timestamptz
-        ORDER BY m.load_dts DESC
-        LIMIT 1
-    ) AS v
-    JOIN bookkeeper_vault.msat_document_line AS l ON l.document_hk = dp.document_hk AND l.load_dts = v.load_dts
-    WHERE bda.bucket(p.partner_hk, :'partition_count'::integer) = :'partition'::integer
-      AND dp.load_dts <= :'cutoff'::timestamptz
+        -- The newest set of lines as of the cut-off: all lines of the newest load.
+        SELECT v.line_no, v.amount, v.due_date, v.line_text, v.load_dts
+        FROM bookkeeper_vault.msat_document_line AS v
+        WHERE v.document_hk = d.document_hk AND v.load_dts <= :'cutoff'::timestamptz
+        ORDER BY v.load_dts DESC
+        FETCH FIRST 1 ROW WITH TIES
+    ) AS l
 ),
 ahead AS (
     INSERT INTO :"work".base_data_bookings_ahead (partition_no, customer_no, reference, currency, amount)

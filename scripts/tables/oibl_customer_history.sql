@@ -1,0 +1,40 @@
+-- Type 2 history of the open-item balance list: what was reported, and for which business dates. A row holds from `valid_from` up to, but not
+-- including, `valid_to`; without a `valid_to` it holds until something else is reported. Between two reported dates the
+-- earlier one holds on.
+-- @table report_oibl.oibl_customer_history
+CREATE TABLE IF NOT EXISTS report_oibl.oibl_customer_history (
+    client_id             text NOT NULL,
+    environment           text NOT NULL,
+    customer_no           text NOT NULL,
+    valid_from            date NOT NULL,
+    valid_to              date,
+    content_hash          bytea NOT NULL,
+    customer_name         text,
+    segment               text,
+    currency              char(3) NOT NULL,
+    accounts              integer NOT NULL,
+    charged               numeric(16,2) NOT NULL,
+    paid                  numeric(16,2) NOT NULL,
+    written_off           numeric(16,2) NOT NULL,
+    open_amount           numeric(16,2) NOT NULL,
+    not_due               numeric(16,2) NOT NULL,
+    overdue               numeric(16,2) NOT NULL,
+    overdue_0_30          numeric(16,2) NOT NULL,
+    overdue_31_60         numeric(16,2) NOT NULL,
+    overdue_61_90         numeric(16,2) NOT NULL,
+    overdue_over_90       numeric(16,2) NOT NULL,
+    credit                numeric(16,2) NOT NULL,
+    open_dunning_cases    integer NOT NULL,
+    highest_dunning_level integer NOT NULL,
+    dunning_fees          numeric(16,2) NOT NULL,
+    booked                numeric(16,2) NOT NULL,
+    difference            numeric(16,2) NOT NULL,
+    not_booked            numeric(16,2) NOT NULL,
+    booked_later          numeric(16,2) NOT NULL,
+    not_charged           numeric(16,2) NOT NULL,
+    amount_differs        numeric(16,2) NOT NULL,
+    difference_reason     text NOT NULL,
+    PRIMARY KEY (client_id, environment, customer_no, valid_from),
+    CHECK (valid_to > valid_from),
+    EXCLUDE USING gist (client_id WITH =, environment WITH =, customer_no WITH =, daterange(valid_from, valid_to) WITH &&)
+);
