@@ -347,6 +347,7 @@ struct RunFlow: Sendable {
         let session = try await PostgresSession.connect(settings.database, purpose: "coordinator snapshot")
         do {
             let snapshot = try await Snapshot.adopt(id, on: session)
+            try await ledger.setSnapshot(snapshot.id, of: run)
             await keepers.hold(snapshot, for: run.runID)
         } catch let error as WorkTransaction.SnapshotLost {
             await session.close()

@@ -131,8 +131,12 @@ struct JobSlot: Sendable {
         } catch {
             job.markEnded()
             await session.close()
-            let failure = OutcomeRules.failure(
+            var failure = OutcomeRules.failure(
                 for: error, stopped: job.stopReason, attempt: claim.attempt, retry: retry)
+            if failure.code == "snapshot_lost", await worker.runs.hasMovedSnapshot(claim.jobID.run) {
+                failure.outcome = .retry(after: 0)
+                failure.code = "snapshot_moved"
+            }
             await report(failure, of: claim, logger: logger)
             return false
         }

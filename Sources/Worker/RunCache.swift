@@ -4,7 +4,7 @@ import Service
 import Warehouse
 
 /// The runs and scripts that a worker has read from the ledger. What decides a job's bytes never changes during a run, so
-/// each is read once; the snapshot's id, which may change when a keeper takes over, is read again on `forget`.
+/// each is read once; the snapshot's id, which changes when a coordinator takes the run over, is read again when it is lost.
 actor RunCache {
     private let ledger: Ledger
     private var runs: [RunID: RunRecord] = [:]
@@ -32,7 +32,16 @@ actor RunCache {
         return script
     }
 
-    func forget(_ runID: RunID) {
+    /// Reads a run again, and says whether its vault reading goes on under another snapshot: a coordinator has taken the run
+    /// over since.
+    func hasMovedSnapshot(_ runID: RunID) async -> Bool {
+        guard let before = runs[runID] else { return false }
+        forget(runID)
+        let now = try? await run(runID)
+        return now.map { $0.snapshotID != before.snapshotID } ?? false
+    }
+
+    private func forget(_ runID: RunID) {
         runs[runID] = nil
         scripts[runID] = nil
     }

@@ -1,0 +1,124 @@
+import Foundation
+import JobModel
+import Service
+import Testing
+import Warehouse
+
+@testable import Coordinator
+
+@Suite struct CoordinatorSettingsTests {
+    private func environment(_ changes: [String: String] = [:]) throws -> CommandEnvironment {
+        let variables = [
+            "BDA_CLIENT_ID": "acme", "BDA_ENVIRONMENT": "dev", "BDA_DB_HOST": "127.0.0.1",
+        ].merging(changes) { _, new in new }
+        return try CommandEnvironment([], environment: variables)
+    }
+
+    private func instant(_ text: String) -> Date { try! Date(text, strategy: .iso8601) }
+
+    /// The cut-off is a local time: the night that summer time begins, the winter, and the night that it ends.
+    @Test(arguments: [
+        ("2026-03-27", "2026-03-28T04:00:00Z"), ("2026-03-28", "2026-03-29T03:00:00Z"),
+        ("2026-10-23", "2026-10-24T03:00:00Z"), ("2026-10-24", "2026-10-25T04:00:00Z"),
+    ])
+    func cutoffFollowsTheTimeZone(_ pair: (String, String)) throws {
+        let settings = try environment().settings
+        #expect(try settings.cutoff(of: BusinessDate(pair.0)) == instant(pair.1))
+    }
+
+    /// 02:30 does not exist on 2026-03-29 in Berlin; the cut-off is then the hour after the gap.
+    @Test func aCutoffInTheGapOfSummerTimeIsAfterIt() throws {
+        let settings = try environment(["BDA_CUTOFF_TIME": "02:30"]).settings
+        let cutoff = settings.cutoff(of: try BusinessDate("2026-03-28"))
+        #expect((instant("2026-03-29T01:00:00Z")...instant("2026-03-29T01:30:00Z")).contains(cutoff))
+    }
+
+    @Test(arguments: [
+        ("2026-03-31T21:59:59Z", "2026-03-30"), ("2026-03-31T22:00:00Z", "2026-03-31"),
+        ("2026-01-01T00:30:00Z", "2025-12-31"),
+    ])
+    func yesterdayIsTheTimeZones(_ pair: (String, String)) throws {
+        #expect(try environment().settings.yesterday(at: instant(pair.0)).description == pair.1)
+    }
+
+    @Test func allWrongSettingsAreToldAtOnce() {
+        let error = #expect(throws: SettingsError.self) {
+            try environment([
+                "BDA_ENVIRONMENT": "qa", "BDA_PARTITIONS": "0", "BDA_MAX_ROW_SIZE_FILE": "0", "BDA_TIME_ZONE": "Mars/Base",
+                "BDA_OUTPUT_PREFIX": "a/../b",
+            ])
+        }
+        let text = error.map { "\($0)" } ?? ""
+        for name in ["BDA_ENVIRONMENT", "BDA_PARTITIONS", "BDA_MAX_ROW_SIZE_FILE", "BDA_TIME_ZONE", "BDA_OUTPUT_PREFIX"] {
+            #expect(text.contains(name), "\(text)")
+        }
+    }
+
+    @Test func datesThatCannotBeRunAreRefused() throws {
+        let environment = try environment()
+        for date in ["2999-01-01", "2026-02-30", "tomorrow"] {
+            let failure = #expect(throws: RunFailure.self) { try environment.businessDate(date) }
+            #expect(failure?.exitCode == .usage)
+            #expect(failure?.reason.contains("--date") == true)
+        }
+        let tooEarly = try self.environment(["BDA_CUTOFF_TIME": "23:59", "BDA_TIME_ZONE": "UTC"])
+        let failure = #expect(throws: RunFailure.self) {
+            try tooEarly.checkCutoff(of: tooEarly.settings.yesterday(at: Date(timeIntervalSinceNow: 86_400)))
+        }
+        #expect(failure?.hint?.contains("BDA_CUTOFF_TIME") == true)
+    }
+
+    @Test(arguments: [0, -1, 1025]) func partitionsOutOfRangeAreRefused(_ count: Int) throws {
+        let environment = try environment()
+        #expect(throws: RunFailure.self) { try environment.partitions(count) }
+    }
+}
+
+@Suite struct TextTableTests {
+    @Test func columnsLineUpAndLongTextIsCut() {
+        let table = TextTable(
+            header: ["name", "rows"], rows: [["ä\nb", "1"], [String(repeating: "x", count: 80), "1000"]], numeric: [1])
+        let lines = table.text(indent: 2, maximumWidth: 10).split(separator: "\n")
+        #expect(lines == ["  name        rows", "  ä⏎b            1", "  xxxxxxxxx…  1000"])
+    }
+}
+
+@Suite struct BellTests {
+    @Test func aRingBeforeTheWaitIsNotLost() async {
+        let bell = Bell()
+        bell.ring()
+        bell.ring()
+        let start = ContinuousClock.now
+        await bell.wait(atMost: .seconds(60))
+        #expect(ContinuousClock.now - start < .seconds(30))
+    }
+
+    @Test func aRingEndsTheWait() async {
+        let bell = Bell()
+        let start = ContinuousClock.now
+        async let waiting: Void = bell.wait(atMost: .seconds(60))
+        bell.ring()
+        await waiting
+        #expect(ContinuousClock.now - start < .seconds(30))
+    }
+
+    @Test func withoutARingTheTimeEndsIt() async {
+        await Bell().wait(atMost: .milliseconds(10))
+    }
+}
+
+@Suite struct RunFailureTests {
+    @Test func runsStayOpenOnlyForWhatMayPass() {
+        let open: [ExitCode] = [.databaseUnavailable, .kafkaUnavailable, .storeUnavailable, .interrupted, .dateHeld]
+        for code in ExitCode.allCases {
+            #expect(RunFailure(code, "x").leavesRunOpen == open.contains(code))
+        }
+    }
+
+    @Test func whatIsNotKnownIsABug() {
+        struct Odd: Error {}
+        #expect(RunFailure(Odd()).exitCode == .bug)
+        #expect(RunFailure(CancellationError()).exitCode == .interrupted)
+        #expect(RunFailure(OwnershipLost()).exitCode == .dateHeld)
+    }
+}
