@@ -99,7 +99,7 @@ extension KafkaConfiguration {
         "BDA_KAFKA_" + String(name.uppercased().map { $0 == "." ? "_" : $0 })
     }
 
-    /// What speaks against `name` = `value`; nil if nothing does. A value is never repeated: it may be a secret.
+    /// What speaks against `name` = `value`; nil if nothing does.
     static func refusal(of name: String, value: String) -> Refusal? {
         if let reason = ownedProperties[name] {
             return Refusal(problem: "'\(name)' is set by the program: \(reason)", hint: "remove it")
@@ -109,8 +109,8 @@ extension KafkaConfiguration {
             try scratch.set(name, value)
             return nil
         } catch {
-            return Refusal(
-                problem: value.isEmpty ? error.cause : error.cause.replacing(value, with: "***"), hint: error.hint)
+            // librdkafka repeats the values of numbers and choices, not of texts, which is what secrets are.
+            return Refusal(problem: error.cause, hint: error.hint)
         }
     }
 
@@ -220,7 +220,7 @@ extension KafkaConfiguration {
     /// stays on: librdkafka's guesses at a wrong `security.protocol` go with it.)
     private static let general = [
         "socket.keepalive.enable": "true", "socket.nagle.disable": "true", "reconnect.backoff.ms": "100",
-        "reconnect.backoff.max.ms": "10000",
+        "reconnect.backoff.max.ms": "2000",
     ]
 
     /// `error` with a better hint, where this configuration tells more than the code alone.
