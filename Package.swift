@@ -53,7 +53,7 @@ let package = Package(
 
         // One C library each; rows, messages and bytes, not jobs.
         shared("Postgres", ["Service", "Bytes", "BlockingIO", "CLibPQ"]),
-        shared("Kafka", ["Service", "BlockingIO", "CLibRdKafka"]),
+        shared("Kafka", ["Service", "JobModel", "BlockingIO", "CLibRdKafka"]),
         shared("ObjectStore", ["Service", "Bytes", "BlockingIO", "CLibCurl"]),
 
         // Settings, options, logs, metrics, health endpoint, life cycle.

@@ -1,3 +1,4 @@
+import BlockingIO
 import Service
 import Testing
 import TestSupport

@@ -59,12 +59,12 @@ public enum TestKafka: String, Sendable, CaseIterable {
         let names = topics.map(\.name)
         switch self {
         case .embedded:
-            let cluster = try await KafkaMockCluster(topics: topics, logger: Self.logger)
+            let cluster = try await KafkaMockCluster.make(topics: topics, logger: Self.logger)
             try await body(await cluster.configuration(clientID: "test"), names)
             await cluster.close()
         case .real:
             let configuration = try Self.realConfiguration(properties: properties)
-            let admin = try await KafkaAdmin(configuration: configuration, logger: Self.logger)
+            let admin = try await KafkaAdmin.make(configuration: configuration, logger: Self.logger)
             _ = try await admin.ensureTopics(topics, within: .seconds(30))
             try await admin.close()
             try await body(configuration, names)

@@ -5,6 +5,7 @@ import Synchronization
 public actor BlockingQueue {
     private let thread: BlockingThread
 
+    /// The thread.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Starts the thread under `name`.

@@ -18,20 +18,25 @@ public final class BlockingThread: SerialExecutor {
 
     deinit { queue.close() }
 
+    /// Queues a job for the thread.
     public func enqueue(_ job: consuming ExecutorJob) {
         queue.push(UnownedJob(job))
     }
 
+    /// This executor, for actors to return.
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
         UnownedSerialExecutor(ordinary: self)
     }
 
+    /// Only with itself.
     public func isSameExclusiveExecutionContext(other: BlockingThread) -> Bool { self === other }
 
+    /// Traps unless the caller is on the thread.
     public func checkIsolated() {
         precondition(isIsolatingCurrentContext() == true, "not on this blocking thread")
     }
 
+    /// Whether the caller is on the thread.
     public func isIsolatingCurrentContext() -> Bool? { queue.isCurrentThread }
 
     private func start(name: String) {

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A result that is delivered once, from any thread, to one waiting task: the bridge from a C callback to `await`.
 ///
 /// The first `resolve` wins and later ones are ignored, so a callback and a cancellation may race. `value` may be
@@ -14,6 +12,7 @@ public final class OneShot<Value: Sendable>: Sendable {
 
     private let state = Mutex(State.empty)
 
+    /// An empty one.
     public init() {}
 
     /// Delivers the result. Returns false when one was delivered before.

@@ -17,6 +17,12 @@ public final class ByteBuffer: @unchecked Sendable {
         base = .allocate(byteCount: capacity, alignment: 16)
     }
 
+    /// A buffer that holds these bytes and has no room for more.
+    public convenience init(_ bytes: [UInt8]) {
+        self.init(capacity: bytes.count)
+        bytes.withUnsafeBytes { _ = append($0) }
+    }
+
     deinit { base.deallocate() }
 
     /// The filled part. Valid while the buffer lives and is not changed.
@@ -37,8 +43,15 @@ public final class ByteBuffer: @unchecked Sendable {
 
     /// Lets `fill` write into the free part; it returns how many bytes it wrote.
     public func append(with fill: (UnsafeMutableRawBufferPointer) throws -> Int) rethrows {
-        let written = try fill(UnsafeMutableRawBufferPointer(start: base + count, count: capacity - count))
-        precondition(written >= 0 && written <= capacity - count, "more bytes written than there was room for")
+        grow(by: try fill(room))
+    }
+
+    /// The free part.
+    var room: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base + count, count: free) }
+
+    /// Counts bytes that were written into `room`.
+    func grow(by written: Int) {
+        precondition(written >= 0 && written <= free, "more bytes written than there was room for")
         count += written
     }
 

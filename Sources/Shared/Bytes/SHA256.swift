@@ -4,6 +4,7 @@ import CLibCrypto
 public struct SHA256: ~Copyable {
     private let context: OpaquePointer
 
+    /// An empty message so far.
     public init() {
         context = EVP_MD_CTX_new()
         EVP_DigestInit_ex(context, EVP_sha256(), nil)
@@ -53,8 +54,38 @@ public struct Digest: Sendable, Hashable {
         }
     }
 
+    /// A digest received from elsewhere: exactly 32 bytes.
+    public init?(bytes: [UInt8]) {
+        guard bytes.count == 32 else { return nil }
+        self.bytes = bytes
+    }
+
+    /// A digest written as 64 hexadecimal digits of either case.
+    public init?(hex: some StringProtocol) {
+        guard let bytes = Hex.decode(hex) else { return nil }
+        self.init(bytes: bytes)
+    }
+
+    /// A digest written in base64 (RFC 4648), 44 characters.
+    public init?(base64: some StringProtocol) {
+        let text = Array(base64.utf8)
+        // EVP_DecodeBlock also takes spaces and missing padding; only what an encoder writes is accepted here.
+        guard text.count == 44, text.last == UInt8(ascii: "=") else { return nil }
+        var decoded = [UInt8](repeating: 0, count: 33)
+        guard EVP_DecodeBlock(&decoded, text, 44) == 33 else { return nil }
+        self.init(bytes: Array(decoded.prefix(32)))
+        guard self.base64 == base64 else { return nil }
+    }
+
     /// Lower-case hexadecimal, 64 characters.
     public var hex: String { Hex.encode(bytes) }
+
+    /// Base64 (RFC 4648), 44 characters.
+    public var base64: String {
+        var text = [UInt8](repeating: 0, count: 45)
+        let length = EVP_EncodeBlock(&text, bytes, Int32(bytes.count))
+        return String(decoding: text.prefix(Int(length)), as: UTF8.self)
+    }
 }
 
 /// Hexadecimal text of bytes.
@@ -68,5 +99,26 @@ public enum Hex {
             text.append(digits[Int(byte & 15)])
         }
         return String(decoding: text, as: UTF8.self)
+    }
+
+    /// The bytes of a text of two digits a byte, of either case; nil when it is anything else.
+    public static func decode(_ text: some StringProtocol) -> [UInt8]? {
+        let digits = Array(text.utf8)
+        guard digits.count.isMultiple(of: 2) else { return nil }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            guard let high = value(digits[index]), let low = value(digits[index + 1]) else { return nil }
+            bytes.append(high << 4 | low)
+        }
+        return bytes
+    }
+
+    private static func value(_ digit: UInt8) -> UInt8? {
+        switch digit {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
+        default: nil
+        }
     }
 }

@@ -1,9 +1,13 @@
 /// A calendar date of the proleptic Gregorian calendar, without a time zone, written `yyyy-mm-dd`.
 public struct BusinessDate: TextIdentifier {
+    /// Four digits.
     public let year: Int
+    /// 1 to 12.
     public let month: Int
+    /// 1 to 31.
     public let day: Int
 
+    /// Parses and checks; throws `InvalidValue`.
     public init(_ text: String) throws(InvalidValue) {
         let allowed = "a date of the calendar as yyyy-mm-dd, from 1900-01-01 to 9999-12-31"
         let fields = text.split(separator: "-", omittingEmptySubsequences: false)
@@ -43,6 +47,7 @@ public struct BusinessDate: TextIdentifier {
     /// The date some days later (or earlier, when negative).
     public func adding(days: Int) -> BusinessDate { BusinessDate(daysSince1970: daysSince1970 + days) }
 
+    /// What people read.
     public var description: String { "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))" }
 
     private static func daysIn(month: Int, year: Int) -> Int {

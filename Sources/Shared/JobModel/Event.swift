@@ -22,11 +22,13 @@ public struct Event<Body: EventBody>: Codable, Sendable, Hashable {
         self.body = body
     }
 
+    /// Reads the value.
     public init(from decoder: any Decoder) throws {
         run = try RunContext(from: decoder)
         body = try Body(from: decoder)
     }
 
+    /// Writes the value.
     public func encode(to encoder: any Encoder) throws {
         try run.encode(to: encoder)
         try body.encode(to: encoder)
@@ -35,9 +37,13 @@ public struct Event<Body: EventBody>: Codable, Sendable, Hashable {
 
 /// What every event says about its run.
 public struct RunContext: Sendable, Hashable, Codable {
+    /// The run.
     public var runID: RunID
+    /// The day being reported.
     public var businessDate: BusinessDate
+    /// `BDA_CLIENT_ID`.
     public var clientID: String
+    /// `BDA_ENVIRONMENT`.
     public var environment: String
 
     /// The context of a run.
@@ -60,9 +66,13 @@ public enum Timestamp {
 /// An event as CloudEvents 1.0 in Kafka's binary mode: attributes are headers, the data is the message's value
 /// (CloudEvents Kafka protocol binding 1.0.2, section 3.2).
 public struct CloudEvent: Sendable, Hashable {
+    /// Unique; the same when the event is published again.
     public var id: String
+    /// Who sent it, as a URI reference.
     public var source: String
+    /// Its type.
     public var type: String
+    /// `<date>/<run id>`.
     public var subject: String
     /// RFC 3339, UTC.
     public var time: String
@@ -104,7 +114,9 @@ public struct CloudEvent: Sendable, Hashable {
 
 /// A job is ready: whoever has a free slot may claim it.
 public struct JobRequested: EventBody {
+    /// The CloudEvents type.
     public static let type = "bda.job.requested.v1"
+    /// The job.
     public var jobID: JobID
     /// For people; the job's id says it too.
     public var segment: SegmentName
@@ -118,14 +130,19 @@ public struct JobRequested: EventBody {
         partition = jobID.partition
     }
 
+    /// The same however often the event is published.
     public func stableID(in run: RunContext) -> String { "\(jobID)/requested" }
 }
 
 /// A worker has claimed a job.
 public struct JobStarted: EventBody {
+    /// The CloudEvents type.
     public static let type = "bda.job.started.v1"
+    /// The job.
     public var jobID: JobID
+    /// Counted from 1.
     public var attempt: Int
+    /// `BDA_WORKER_ID` of the worker.
     public var workerID: String
 
     /// The start of one attempt.
@@ -135,19 +152,29 @@ public struct JobStarted: EventBody {
         self.workerID = workerID
     }
 
+    /// The same however often the event is published.
     public func stableID(in run: RunContext) -> String { "\(jobID)/\(attempt)/started" }
 }
 
 /// A job's result is committed.
 public struct JobCompleted: EventBody {
+    /// The CloudEvents type.
     public static let type = "bda.job.completed.v1"
+    /// The job.
     public var jobID: JobID
+    /// Counted from 1.
     public var attempt: Int
+    /// `BDA_WORKER_ID` of the worker.
     public var workerID: String
+    /// Data rows.
     public var rows: Int
+    /// Bytes as stored.
     public var bytes: Int
+    /// Parts, that is files.
     public var partCount: Int
+    /// The control totals.
     public var totals: [ControlTotal]
+    /// Wall time in milliseconds.
     public var durationMs: Int
 
     /// The completion of a job by the given attempt.
@@ -171,15 +198,21 @@ public struct JobCompleted: EventBody {
 
 /// An attempt ended without a result.
 public struct JobFailed: EventBody {
+    /// The CloudEvents type.
     public static let type = "bda.job.failed.v1"
+    /// The job.
     public var jobID: JobID
+    /// Counted from 1.
     public var attempt: Int
+    /// `BDA_WORKER_ID` of the worker.
     public var workerID: String
     /// `retry`, `rejected` or `interrupted`.
     public var outcome: String
     /// SQLSTATE, S3 code or our own word.
     public var code: String
+    /// What happened.
     public var message: String
+    /// What to do about it.
     public var hint: String?
     /// RFC 3339; when it may be tried again.
     public var retryAt: String?
@@ -199,16 +232,21 @@ public struct JobFailed: EventBody {
         self.retryAt = retryAt
     }
 
+    /// The same however often the event is published.
     public func stableID(in run: RunContext) -> String { "\(jobID)/\(attempt)/failed" }
 }
 
 /// A run has begun.
 public struct RunStarted: EventBody {
+    /// The CloudEvents type.
     public static let type = "bda.run.started.v1"
+    /// The systems that run.
     public var systems: [String]
+    /// N, the number of customer buckets.
     public var partitionCount: Int
     /// RFC 3339.
     public var cutoff: String
+    /// The datasets, in order of name.
     public var datasets: [SegmentName]
 
     /// The start of a run.
@@ -219,6 +257,7 @@ public struct RunStarted: EventBody {
         self.datasets = datasets
     }
 
+    /// The same however often the event is published.
     public func stableID(in run: RunContext) -> String { "\(run.runID)/started" }
 }
 
@@ -226,10 +265,15 @@ public struct RunStarted: EventBody {
 public struct RunCompleted: EventBody {
     /// One dataset of the run.
     public struct Dataset: Sendable, Hashable, Codable {
+        /// Its name.
         public var name: SegmentName
+        /// Where the manifest lies.
         public var manifestURI: String
+        /// Data rows.
         public var rows: Int
+        /// Bytes as stored.
         public var bytes: Int
+        /// The control totals.
         public var totals: [ControlTotal]
 
         /// The figures of one dataset.
@@ -242,10 +286,15 @@ public struct RunCompleted: EventBody {
         }
     }
 
+    /// The CloudEvents type.
     public static let type = "bda.run.completed.v1"
+    /// Where the manifest lies.
     public var manifestURI: String
+    /// Of the manifest's bytes, hexadecimal.
     public var manifestSHA256: String
+    /// The run of the same date whose rows this one replaces.
     public var replacesRunID: RunID?
+    /// The datasets, in order of name.
     public var datasets: [Dataset]
 
     /// The completion of a run.
@@ -258,14 +307,19 @@ public struct RunCompleted: EventBody {
         self.datasets = datasets
     }
 
+    /// The same however often the event is published.
     public func stableID(in run: RunContext) -> String { "\(run.runID)/completed" }
 }
 
 /// A run ended without a result.
 public struct RunFailed: EventBody {
+    /// The CloudEvents type.
     public static let type = "bda.run.failed.v1"
+    /// As the coordinator ended.
     public var exitCode: Int
+    /// Why.
     public var reason: String
+    /// What to do about it.
     public var hint: String?
     /// At most 20.
     public var failedJobs: [String]
@@ -278,15 +332,19 @@ public struct RunFailed: EventBody {
         self.failedJobs = Array(failedJobs.prefix(20))
     }
 
+    /// The same however often the event is published.
     public func stableID(in run: RunContext) -> String { "\(run.runID)/failed" }
 }
 
 /// A run has not ended by `BDA_DEADLINE`.
 public struct RunLate: EventBody {
+    /// The CloudEvents type.
     public static let type = "bda.run.late.v1"
     /// RFC 3339.
     public var deadline: String
+    /// Jobs that have their result.
     public var jobsDone: Int
+    /// Jobs in all.
     public var jobsTotal: Int
 
     /// The lateness of a run.
@@ -296,5 +354,6 @@ public struct RunLate: EventBody {
         self.jobsTotal = jobsTotal
     }
 
+    /// The same however often the event is published.
     public func stableID(in run: RunContext) -> String { "\(run.runID)/late" }
 }

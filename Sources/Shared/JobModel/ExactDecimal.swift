@@ -13,6 +13,7 @@ public struct ExactDecimal: TextIdentifier {
         self.scale = scale
     }
 
+    /// Parses and checks; throws `InvalidValue`.
     public init(_ text: String) throws(InvalidValue) {
         var copy = text
         let parsed = copy.withUTF8 { Self.parse(UnsafeRawBufferPointer($0)) }
@@ -91,6 +92,7 @@ public struct ExactDecimal: TextIdentifier {
         return value
     }
 
+    /// What people read.
     public var description: String {
         let digits = String(unscaled.magnitude)
         let sign = unscaled < 0 ? "-" : ""

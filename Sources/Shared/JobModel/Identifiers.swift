@@ -15,23 +15,28 @@ public protocol TextIdentifier: Sendable, Hashable, Codable, Comparable, CustomS
 }
 
 extension TextIdentifier {
+    /// Reads the value.
     public init(from decoder: any Decoder) throws {
         try self.init(try decoder.singleValueContainer().decode(String.self))
     }
 
+    /// Writes the value.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)
     }
 
+    /// In the order of their texts.
     public static func < (left: Self, right: Self) -> Bool { left.description < right.description }
 }
 
 /// The id of one run, such as `20260401t031500123z_7f3a`: the UTC time of its start to the millisecond and four random
 /// characters. It sorts by time, and it is safe in a schema name, an object key and a URL.
 public struct RunID: TextIdentifier {
+    /// What people read.
     public let description: String
 
+    /// Parses and checks; throws `InvalidValue`.
     public init(_ text: String) throws(InvalidValue) {
         let bytes = Array(text.utf8)
         let isDigit: (UInt8) -> Bool = { (0x30...0x39).contains($0) }
@@ -68,9 +73,12 @@ public struct RunID: TextIdentifier {
 
 /// A segment's name, `system.name`, such as `tripica.charges`. For an archive segment it is the dataset's name too.
 public struct SegmentName: TextIdentifier {
+    /// Before the dot.
     public let system: String
+    /// Its name.
     public let name: String
 
+    /// Parses and checks; throws `InvalidValue`.
     public init(_ text: String) throws(InvalidValue) {
         let halves = text.split(separator: ".", omittingEmptySubsequences: false)
         guard halves.count == 2, halves.allSatisfy(isPlainName) else {
@@ -82,22 +90,27 @@ public struct SegmentName: TextIdentifier {
         name = String(halves[1])
     }
 
+    /// What people read.
     public var description: String { "\(system).\(name)" }
 }
 
 /// One segment for one partition of one run: what a worker takes.
 public struct JobID: TextIdentifier {
+    /// The run.
     public let run: RunID
+    /// The segment.
     public let segment: SegmentName
     /// From 0; 0 for a segment that is not split.
     public let partition: Int
 
+    /// A value of the given parts.
     public init(run: RunID, segment: SegmentName, partition: Int) {
         self.run = run
         self.segment = segment
         self.partition = partition
     }
 
+    /// Parses and checks; throws `InvalidValue`.
     public init(_ text: String) throws(InvalidValue) {
         let allowed = "run id/segment/partition of four digits"
         let fields = text.split(separator: "/", omittingEmptySubsequences: false)
@@ -109,6 +122,7 @@ public struct JobID: TextIdentifier {
         partition = number
     }
 
+    /// What people read.
     public var description: String { "\(run)/\(segment)/\(padded(partition, 4))" }
 }
 

@@ -97,7 +97,8 @@ public struct JobGraph: Sendable, Hashable {
         let jobs = segments.filter(\.kind.isJob)
         let cyclic = Set(jobs.map(\.name)).subtracting(ordered(jobs).map(\.name))
         if !cyclic.isEmpty {
-            problems.append("segments need each other in a cycle: \(cyclic.sorted().map(\.description).joined(separator: ", "))")
+            problems.append(
+                "segments need each other in a cycle: \(cyclic.sorted().map(\.description).joined(separator: ", "))")
         }
         return problems.sorted()
     }

@@ -6,8 +6,11 @@
 public struct DatasetManifest: Sendable, Hashable, Codable {
     /// One part.
     public struct Entry: Sendable, Hashable, Codable {
+        /// Where the part lies.
         public var url: String
+        /// Whether a loader must fail without it: always.
         public var mandatory: Bool
+        /// Its counts.
         public var meta: Counts
         /// Of the stored bytes, hexadecimal.
         public var sha256: String
@@ -40,12 +43,15 @@ public struct DatasetManifest: Sendable, Hashable, Codable {
 
     /// The columns.
     public struct Schema: Sendable, Hashable, Codable {
+        /// In order.
         public var elements: [DatasetColumn]
     }
 
     /// Who wrote it.
     public struct Author: Sendable, Hashable, Codable {
+        /// Its name.
         public var name: String
+        /// Its version.
         public var version: String
 
         /// The program and its version.
@@ -57,30 +63,46 @@ public struct DatasetManifest: Sendable, Hashable, Codable {
 
     /// How the parts' text is to be read.
     public struct Dialect: Sendable, Hashable, Codable {
+        /// Always CSV.
         public var format = "csv"
+        /// Of the text.
         public var encoding = "UTF-8"
+        /// Between fields.
         public var delimiter = ","
+        /// Around fields that need it.
         public var quote = "\""
+        /// Before a quote inside quotes.
         public var escape = "\""
+        /// After each row.
         public var lineTerminator = "\n"
         /// Whether each part begins with a line of column names.
         public var header = true
         /// NULL is nothing between two delimiters; an empty text is two quotes.
         public var null = ""
+        /// How the parts are compressed.
         public var compression: Compression
 
         /// PostgreSQL's CSV, compressed as the run says.
         public init(compression: Compression) { self.compression = compression }
     }
 
+    /// The parts, in order of partition and number.
     public var entries: [Entry]
+    /// The columns.
     public var schema: Schema
+    /// Its counts.
     public var meta: Counts
+    /// Who wrote it.
     public var author: Author
+    /// The dataset.
     public var dataset: SegmentName
+    /// The run.
     public var run: RunContext
+    /// Its key.
     public var key: [String]
+    /// How the parts are read.
     public var csv: Dialect
+    /// The control totals.
     public var totals: [ControlTotal]
     /// How a loader applies it: the date's rows are replaced, so that nobody loads a date twice.
     public var loadMode = "replace business_date"
@@ -114,13 +136,16 @@ public struct DatasetManifest: Sendable, Hashable, Codable {
 public struct DatasetColumn: Sendable, Hashable, Codable {
     /// The type by PostgreSQL's name for it, such as `numeric(14,2)`.
     public struct ColumnType: Sendable, Hashable, Codable {
+        /// PostgreSQL's name for it.
         public var base: String
 
         /// A type of that name.
         public init(base: String) { self.base = base }
     }
 
+    /// Its name.
     public var name: String
+    /// Its type.
     public var type: ColumnType
 
     /// A column of a type.
@@ -134,13 +159,19 @@ public struct DatasetColumn: Sendable, Hashable, Codable {
 public struct RunManifest: Sendable, Hashable, Codable {
     /// One dataset.
     public struct Dataset: Sendable, Hashable, Codable {
+        /// Its name.
         public var name: SegmentName
+        /// Where the manifest lies.
         public var manifestURI: String
         /// Of the manifest's bytes, hexadecimal.
         public var manifestSHA256: String
+        /// Parts, that is files.
         public var parts: Int
+        /// Data rows.
         public var rows: Int
+        /// Bytes as stored.
         public var bytes: Int
+        /// The control totals.
         public var totals: [ControlTotal]
 
         /// The figures of one dataset.
@@ -158,22 +189,32 @@ public struct RunManifest: Sendable, Hashable, Codable {
         }
     }
 
+    /// The run.
     public var run: RunContext
     /// RFC 3339: loads up to this instant count.
     public var cutoff: String
+    /// The systems that run.
     public var systems: [String]
+    /// N, the number of customer buckets.
     public var partitionCount: Int
+    /// The datasets, in order of name.
     public var datasets: [Dataset]
     /// What checks of severity `warn` found.
     public var warnings: [Warning]
+    /// The run of the same date whose rows this one replaces.
     public var replacesRunID: RunID?
+    /// RFC 3339.
     public var generatedAt: String
+    /// Who wrote it.
     public var author: DatasetManifest.Author
 
     /// A check that found something and let the run go on.
     public struct Warning: Sendable, Hashable, Codable {
+        /// The check.
         public var check: SegmentName
+        /// Data rows.
         public var rows: Int
+        /// What to do about it.
         public var hint: String?
 
         /// The finding of one check.

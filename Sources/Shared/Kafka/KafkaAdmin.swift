@@ -52,7 +52,13 @@ public actor KafkaAdmin {
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Makes the client; connections are opened by the first call.
-    public init(configuration: KafkaConfiguration, logger: Logger) async throws {
+    ///
+    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
+    public static func make(configuration: KafkaConfiguration, logger: Logger) async throws -> KafkaAdmin {
+        try await KafkaAdmin(configuration: configuration, logger: logger)
+    }
+
+    init(configuration: KafkaConfiguration, logger: Logger) async throws {
         thread = BlockingThread(name: "kafka-admin")
         self.configuration = configuration
         handle = nil

@@ -47,7 +47,16 @@ public actor KafkaConsumer: Service {
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Makes the client; it joins `group` when `run` begins.
-    public init(
+    ///
+    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
+    public static func make(
+        configuration: KafkaConfiguration, group: String, topics: [String], metrics: MetricsRegistry, logger: Logger
+    ) async throws -> KafkaConsumer {
+        try await KafkaConsumer(
+            configuration: configuration, group: group, topics: topics, metrics: metrics, logger: logger)
+    }
+
+    init(
         configuration: KafkaConfiguration, group: String, topics: [String], metrics: MetricsRegistry, logger: Logger
     ) async throws {
         try await self.init(

@@ -20,7 +20,13 @@ public actor KafkaMockCluster {
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Starts one broker with `topics`, of which only names and numbers of partitions count.
-    public init(topics: [KafkaTopicDefinition], logger: Logger) async throws {
+    ///
+    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
+    public static func make(topics: [KafkaTopicDefinition], logger: Logger) async throws -> KafkaMockCluster {
+        try await KafkaMockCluster(topics: topics, logger: logger)
+    }
+
+    init(topics: [KafkaTopicDefinition], logger: Logger) async throws {
         thread = BlockingThread(name: "kafka-mock")
         self.logger = logger
         handle = nil

@@ -56,7 +56,18 @@ public actor KafkaProducer {
     ///   - linger: how long a message waits for others to share a request with; zero for what somebody waits for.
     ///   - maximumMessageBytes: `send` refuses larger messages (key, value and headers).
     ///   - messageTimeout: how long a message is tried before `send` throws; it must outlast a restart of the brokers.
-    public init(
+    ///
+    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
+    public static func make(
+        configuration: KafkaConfiguration, topics: [String] = [], linger: Duration, maximumMessageBytes: Int = 65536,
+        messageTimeout: Duration = .seconds(30 * 60), logger: Logger
+    ) async throws -> KafkaProducer {
+        try await KafkaProducer(
+            configuration: configuration, linger: linger, maximumMessageBytes: maximumMessageBytes,
+            messageTimeout: messageTimeout, logger: logger)
+    }
+
+    init(
         configuration: KafkaConfiguration, topics: [String] = [], linger: Duration, maximumMessageBytes: Int = 65536,
         messageTimeout: Duration = .seconds(30 * 60), logger: Logger
     ) async throws {

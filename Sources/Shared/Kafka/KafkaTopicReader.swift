@@ -26,7 +26,17 @@ public actor KafkaTopicReader {
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Opens `topic`, which must exist. Throws `KafkaError`, at the latest after about `limit`.
-    public init(
+    ///
+    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
+    public static func make(
+        configuration: KafkaConfiguration, topic: String, from start: Start, within limit: Duration = .seconds(30),
+        logger: Logger
+    ) async throws -> KafkaTopicReader {
+        try await KafkaTopicReader(
+            configuration: configuration, topic: topic, from: start, within: limit, logger: logger)
+    }
+
+    init(
         configuration: KafkaConfiguration, topic: String, from start: Start, within limit: Duration = .seconds(30),
         logger: Logger
     ) async throws {

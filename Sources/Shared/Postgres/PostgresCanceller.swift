@@ -1,6 +1,5 @@
 import BlockingIO
 import CLibPQ
-import Synchronization
 
 /// The means to end a session's running statement from outside.
 ///

@@ -9,14 +9,33 @@ public import Service
 /// | `BDA_DB_SSLMODE`, `BDA_DB_SSLROOTCERT` | as libpq's `sslmode` and `sslrootcert` |
 /// | `BDA_DB_CONNECT_TIMEOUT_SECONDS` | for each address of the host |
 public struct PostgresConfiguration: Sendable {
+    /// The server, or a socket's folder.
     public var host: String
+    /// Its port.
     public var port: Int
+    /// The database.
     public var database: String
+    /// The role.
     public var user: String
+    /// The role's password.
     public var password: Secret?
+    /// libpq's `sslmode`.
     public var sslMode: String
+    /// File of the certificate authorities; nil is libpq's own.
     public var sslRootCertificate: String?
+    /// For each address of the host.
     public var connectTimeoutSeconds: Int
+
+    /// A server and a role, with libpq's defaults for the rest.
+    public init(host: String, port: Int, database: String, user: String, password: Secret?) {
+        self.host = host
+        self.port = port
+        self.database = database
+        self.user = user
+        self.password = password
+        sslMode = "prefer"
+        connectTimeoutSeconds = 10
+    }
 
     /// Reads the `BDA_DB_*` settings.
     public init(settings: inout SettingsReader) {
@@ -51,11 +70,12 @@ public struct PostgresConfiguration: Sendable {
     }
 
     /// What every session is pinned to, so that no setting of a server, role or environment can change a byte of an
-    /// export, end an idle keeper, or let the backend of a killed worker work on.
+    /// export, end an idle keeper, or let the backend of a killed worker work on. JIT is off because a segment's plan is
+    /// compiled anew for each partition: sixteen times the cost of one.
     static let pinnedSession = """
         SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1;
         SET bytea_output = 'hex'; SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on;
         SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-        SET client_min_messages = warning; SET client_connection_check_interval = '1s'
+        SET client_min_messages = warning; SET client_connection_check_interval = '1s'; SET jit = off
         """
 }

@@ -47,6 +47,7 @@ public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible 
     /// SQLSTATE 57014: `PQcancel`, or a time limit of the session.
     public var isCancelled: Bool { sqlState == "57014" }
 
+    /// What people read.
     public var description: String {
         "unable to \(action): \(message)" + (sqlState.map { " (SQLSTATE \($0))" } ?? "")
     }

@@ -72,6 +72,7 @@ public struct PostgresRecord: Sendable {
 
 /// One column of a statement's result, as the server describes it.
 public struct PostgresColumn: Sendable, Hashable {
+    /// Its name.
     public let name: String
     /// The type's name with its modifier, such as `numeric(14,2)`.
     public let type: String

@@ -9,6 +9,7 @@ import Glibc
 public actor PostgresSession {
     /// What identifies the server process of a session, also after its pid was given to another.
     public struct Backend: Sendable, Hashable {
+        /// The process id.
         public let pid: Int
         /// `pg_stat_activity.backend_start`, as text.
         public let start: String
@@ -27,6 +28,7 @@ public actor PostgresSession {
     private let address: String
     private var knownBackend: Backend?
 
+    /// The thread.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Connects and pins the session's settings.
@@ -138,7 +140,8 @@ public actor PostgresSession {
         guard let opened else { throw PostgresError.fromConnection(nil, action: action) }
         connection = opened
         guard PQstatus(opened) == CONNECTION_OK else {
-            let error = PostgresError.fromConnection(opened, action: action, hint: Self.hint(for: opened, configuration))
+            let error = PostgresError.fromConnection(
+                opened, action: action, hint: Self.hint(for: opened, configuration))
             close()
             throw error
         }

@@ -19,7 +19,8 @@ public enum SQL {
 
     /// An array literal of texts for a `text[]` parameter.
     public static func array(_ texts: [String]) -> String {
-        "{" + texts.map { "\"" + $0.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\"" }
+        "{"
+            + texts.map { "\"" + $0.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\"" }
             .joined(separator: ",") + "}"
     }
 }

@@ -1,7 +1,6 @@
 import BlockingIO
 import CMicroHTTPD
 import Glibc
-import Synchronization
 
 /// Answers a scheduler's and a monitoring system's questions over HTTP:
 ///

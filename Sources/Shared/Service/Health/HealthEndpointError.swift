@@ -1,7 +1,7 @@
 import Glibc
 
 /// The health endpoint's port could not be had.
-public struct HealthEndpointError: Error, Sendable, Hashable, CustomStringConvertible {
+public struct HealthEndpointError: ErrorWithHint, Sendable, Hashable, CustomStringConvertible {
     /// The port.
     public let port: Int
     /// `errno` of the call that failed.

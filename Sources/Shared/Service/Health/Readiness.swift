@@ -1,4 +1,4 @@
-import Synchronization
+import BlockingIO
 
 /// What must hold before work should be sent to this process, as named conditions: `database`, `kafka` ...
 ///

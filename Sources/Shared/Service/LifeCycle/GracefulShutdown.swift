@@ -1,5 +1,4 @@
 import BlockingIO
-import Synchronization
 
 /// The wish that something ends when its work in hand is done: asked for once, seen by any number of tasks.
 ///

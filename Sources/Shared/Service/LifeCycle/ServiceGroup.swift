@@ -67,8 +67,8 @@ public struct ServiceGroup: Sendable {
         case nothing
     }
 
-    /// Runs the services; returns when all have ended. Throws the error of the first that failed. When the calling task is
-    /// cancelled, all services are. At most one group of a process runs at a time.
+    /// Runs the services; returns when all have ended. Throws the error of the first that failed without having been
+    /// cancelled. When the calling task is cancelled, all services are. At most one group of a process runs at a time.
     public func run() async throws -> Ending {
         ProcessSignals.ignoreBrokenPipes()
         let signals = await ProcessSignals.terminations()
@@ -95,12 +95,11 @@ public struct ServiceGroup: Sendable {
                 let actions: [ServiceGroupState.Action]
                 switch event {
                 case .ended(let index, let error):
-                    if let error, failure == nil,
-                        !(error is CancellationError && (state.isStopping || Task.isCancelled))
-                    {
-                        failure = error
-                    }
-                    logger.debug("service ended", metadata: [.service: "\(members[index].name)"])
+                    // What a service throws that was cancelled is most likely the cancellation, in words of its own.
+                    if !stops[index].isRequested, !Task.isCancelled { failure = failure ?? error }
+                    logger.debug(
+                        "service ended",
+                        metadata: [.service: "\(members[index].name)", .error: "\(error.map { "\($0)" } ?? "")"])
                     actions = state.memberEnded(index)
                 case .signal(let number):
                     group.addTask { await Self.next(of: signals) }

@@ -1,4 +1,4 @@
-import Synchronization
+import BlockingIO
 
 /// How a log line looks.
 public enum LogFormat: String, Sendable, Hashable, CaseIterable {

@@ -1,5 +1,5 @@
+import BlockingIO
 import Glibc
-import Synchronization
 
 /// Writes each record as one line with one `write`, so that lines of several threads never mix.
 ///
@@ -9,7 +9,7 @@ public final class StreamLogHandler: LogHandler {
     /// The level that loggers of this handler begin with.
     public let level: Logger.Level
     private let format: LogFormat
-    private let descriptor: Int32
+    private let descriptor: Descriptor
     private let lock = Mutex(())
 
     /// - Parameters:
@@ -19,7 +19,7 @@ public final class StreamLogHandler: LogHandler {
     public init(format: LogFormat, level: Logger.Level, descriptor: Int32 = 2) {
         self.format = format
         self.level = level
-        self.descriptor = descriptor
+        self.descriptor = Descriptor(number: descriptor)
     }
 
     /// Writes one line.
@@ -30,25 +30,7 @@ public final class StreamLogHandler: LogHandler {
             case .text: Self.textLine(record, time: time)
             case .json: Self.jsonLine(record, time: time)
             }
-        lock.withLock { _ in write(Array(line.utf8)) }
-    }
-
-    private func write(_ bytes: [UInt8]) {
-        bytes.withUnsafeBytes { buffer in
-            var rest = buffer[...]
-            while !rest.isEmpty {
-                let written = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if written > 0 {
-                    rest = rest.dropFirst(written)
-                } else if errno == EAGAIN {
-                    // Whoever shares this descriptor made it non-blocking.
-                    var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    poll(&ready, 1, -1)
-                } else if errno != EINTR {
-                    return
-                }
-            }
-        }
+        lock.withLock { _ in descriptor.write(line) }
     }
 
     static func textLine(_ record: LogRecord, time: String) -> String {

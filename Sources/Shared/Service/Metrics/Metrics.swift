@@ -13,8 +13,11 @@ public struct Counter: Sendable {
         series = registry.series(label, .counter, dimensions)
     }
 
+    /// Adds 1.
+    public func increment() { series.add(1) }
+
     /// Adds `amount`, which is not negative.
-    public func increment(by amount: some BinaryInteger = 1) {
+    public func increment(by amount: some BinaryInteger) {
         precondition(amount >= 0, "a counter only grows")
         series.add(Double(amount))
     }
@@ -40,7 +43,7 @@ public struct Gauge: Sendable {
 }
 
 /// Counts times by how long they are.
-public struct Timer: Sendable {
+public struct Histogram: Sendable {
     private let series: MetricSeries
 
     /// The series of `label` with exactly the dimensions that `label` has, in any order.

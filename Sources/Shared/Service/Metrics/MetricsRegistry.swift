@@ -1,4 +1,4 @@
-import Synchronization
+import BlockingIO
 
 /// All series of a program, and their text for Prometheus.
 public final class MetricsRegistry: Sendable {

@@ -27,7 +27,7 @@ public struct SettingDefinition: Sendable {
     }
 
     /// What a setting belongs to, as a heading of the reference table.
-    public enum Section: String, Sendable, CaseIterable {
+    enum Section: String, CaseIterable {
         case identity = "Who and where"
         case run = "Run"
         case worker = "Worker"
@@ -48,7 +48,7 @@ public struct SettingDefinition: Sendable {
     /// What it is for, in one line.
     public let meaning: String
     /// Where it stands in the reference table.
-    public let section: Section
+    let section: Section
     /// Whether `<name>_FILE` may name a file that holds the value.
     public let hasFile: Bool
 

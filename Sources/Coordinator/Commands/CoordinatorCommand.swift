@@ -1,0 +1,24 @@
+import Service
+
+/// `bda-coordinator`.
+@main
+struct CoordinatorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bda-coordinator",
+        abstract:
+            "Runs a business date of the warehouse: splits it into jobs, hands them to workers, publishes the manifest.",
+        discussion: """
+            Settings come from the environment; 'bda-coordinator check --settings' lists them all.
+
+            EXAMPLES
+              bda-coordinator setup                          make or upgrade the ledger and the topics
+              bda-coordinator run                            run yesterday, or go on with it
+              bda-coordinator run --date 2026-03-31 --new    run a complete date again
+              bda-coordinator local --workers 2 --output out everything on one machine, without Kafka and S3
+              bda-coordinator status --watch                 what runs, what waits, what failed
+            """,
+        subcommands: [
+            SetupCommand.self, CheckCommand.self, TryCommand.self, PlanCommand.self, RunCommand.self, LocalCommand.self,
+            StatusCommand.self, CancelCommand.self, CleanCommand.self,
+        ])
+}

@@ -1,0 +1,74 @@
+import Foundation
+import Kafka
+import ObjectStore
+import Service
+
+/// `local`.
+struct LocalCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "local",
+        abstract:
+            "Runs a business date on this machine alone: an embedded broker, worker processes, files as the output.",
+        discussion: """
+            The same coordinator and the same bda-worker as in production; only Kafka is librdkafka's in-process mock cluster,
+            which keeps nothing, and the output is a folder. The database is the one of BDA_DB_*.
+
+            EXAMPLES
+              bda-coordinator local --workers 2 --output out
+              bda-coordinator local --workers 4 --output out --date 2026-03-31 --new
+            """)
+
+    @Option(help: "How many worker processes.")
+    var workers = 2
+
+    @Option(help: "The folder that the files are written to.")
+    var output: String
+
+    @Option(help: "The business date; default: yesterday in BDA_TIME_ZONE.")
+    var date: String?
+
+    @Option(help: "Systems, with commas between them; default: BDA_SYSTEMS.")
+    var systems: String?
+
+    @Option(help: "N, the number of customer buckets; default: BDA_PARTITIONS.")
+    var partitions: Int?
+
+    @Flag(help: "Run a date again that is complete.")
+    var new = false
+
+    mutating func run() async throws {
+        let (workers, output) = (workers, output)
+        let options = RunOptions(date: date, systems: systems, partitions: partitions, isNew: new, takesOver: false)
+        try await reportingFailures {
+            guard (1...64).contains(workers) else {
+                throw RunFailure(.usage, "--workers \(workers): allowed are 1 to 64")
+            }
+            var variables = ProcessInfo.processInfo.environment
+            let folder = URL(fileURLWithPath: output).standardizedFileURL.path
+            do {
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            } catch {
+                throw RunFailure(
+                    .usage, "--output: unable to make the folder '\(folder)': \(error.localizedDescription)")
+            }
+            variables["BDA_OUTPUT"] = "file://\(folder)"
+            // The broker of local mode has its own address and no security.
+            for name in variables.keys where name.hasPrefix("BDA_KAFKA_") { variables[name] = nil }
+            let environment = try CommandEnvironment([.output], environment: variables)
+            // A mistake that a look at the settings and the ledger shows is said before anything is started.
+            let scripts = try environment.scripts()
+            _ = try environment.systems(options.systems, of: scripts)
+            try await environment.checkLedger()
+            let fleet = try await LocalFleet(
+                workers: workers, environment: variables, topics: environment.settings.topicDefinitions,
+                logger: environment.logger)
+            do {
+                try await RunProgram(environment: environment, kafka: fleet.kafka, options: options, fleet: fleet).run()
+            } catch {
+                await fleet.stop(within: .seconds(5))
+                throw error
+            }
+            await fleet.stop(within: .seconds(15))
+        }
+    }
+}

@@ -1,0 +1,185 @@
+import BlockingIO
+import Foundation
+import JobModel
+import Kafka
+import ObjectStore
+import Service
+import Warehouse
+
+/// `run`.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Runs a business date: goes on with a run that is open, else begins one.",
+        discussion: """
+            A date that is complete is not run again without --new. Stopped by a signal, it leaves the run open; the same
+            command goes on with it.
+
+            EXAMPLES
+              bda-coordinator run
+              bda-coordinator run --date 2026-03-31 --systems tripica
+              bda-coordinator run --date 2026-03-31 --new
+            """)
+
+    @Option(help: "The business date; default: yesterday in BDA_TIME_ZONE.")
+    var date: String?
+
+    @Option(help: "Systems, with commas between them; default: BDA_SYSTEMS.")
+    var systems: String?
+
+    @Option(help: "N, the number of customer buckets; default: BDA_PARTITIONS.")
+    var partitions: Int?
+
+    @Flag(help: "Run a date again that is complete.")
+    var new = false
+
+    @Flag(help: "End the session of a coordinator that holds the date and is frozen.")
+    var takeover = false
+
+    mutating func run() async throws {
+        let options = RunOptions(
+            date: date, systems: systems, partitions: partitions, isNew: new, takesOver: takeover)
+        try await reportingFailures {
+            let environment = try CommandEnvironment([.kafka, .output])
+            guard let kafka = environment.kafka else {
+                throw RunFailure(
+                    .usage, "BDA_KAFKA_BOOTSTRAP_SERVERS is not set",
+                    hint:
+                        "name the brokers as host:port, with commas between them; without Kafka use 'bda-coordinator local'"
+                )
+            }
+            try await RunProgram(environment: environment, kafka: kafka, options: options).run()
+        }
+    }
+}
+
+/// What `run` and `local` are told.
+struct RunOptions: Sendable {
+    var date: String?
+    var systems: String?
+    var partitions: Int?
+    var isNew: Bool
+    var takesOver: Bool
+}
+
+/// The wiring of a run: checks everything that can be checked, connects, runs the flow beside its services, and prints
+/// what came of it.
+struct RunProgram: Sendable {
+    let environment: CommandEnvironment
+    let kafka: KafkaConfiguration
+    let options: RunOptions
+    /// Local mode: runs beside the flow and ends with it.
+    var fleet: LocalFleet?
+
+    func run() async throws {
+        let settings = environment.settings
+        let logger = environment.logger
+        let scripts = try environment.scripts()
+        let systems = try environment.systems(options.systems, of: scripts)
+        let partitions = try environment.partitions(options.partitions)
+        let date = try environment.businessDate(options.date)
+        try environment.checkCutoff(of: date)
+        guard let output = environment.output else { preconditionFailure("a run needs an output") }
+        let store = try output.open()
+        try await environment.checkLedger()
+        try await store.check()
+        try await checkTopics()
+
+        let lock = DateLock(clientID: settings.clientID, environment: settings.environment, businessDate: date)
+        if options.takesOver { try await environment.withSession { try await lock.endHolder(on: $0) } }
+        let ledger = Ledger(settings.database, purpose: "coordinator ledger") { try await lock.take(on: $0) }
+        let producer = try await KafkaProducer.make(configuration: kafka, linger: .zero, logger: logger)
+        let messages = RunMessages(producer: producer, topics: settings.topics, logger: logger)
+        let bell = Bell()
+        let reader = try await KafkaTopicReader.make(
+            configuration: kafka, topic: settings.topics.events, from: .end, logger: logger)
+        let flow = RunFlow(
+            settings: settings, scripts: scripts, ledger: ledger, store: store, outputURI: output.uri,
+            messages: messages,
+            bell: bell, logger: logger, showsProgress: environment.logFormat == .text)
+        let request = RunFlow.Request(
+            businessDate: date, systems: systems, partitions: partitions, isNew: options.isNew)
+
+        let run = FlowService(flow: flow, request: request)
+        var members: [ServiceGroup.Member] = []
+        if settings.httpPort != 0 {
+            members.append(
+                .init(
+                    "health",
+                    try HealthEndpoint(port: settings.httpPort, readiness: Readiness([]), registry: MetricsRegistry())))
+        }
+        members += [.init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell))]
+        if let fleet { members.append(.init("fleet", fleet)) }
+        members.append(.init("run", run))
+        let ending: Result<ServiceGroup.Ending, any Error>
+        do {
+            ending = .success(try await ServiceGroup(members, logger: logger).run())
+        } catch {
+            ending = .failure(error)
+        }
+        await ledger.close()
+        try? await reader.close(within: .seconds(5))
+        try? await producer.close(within: .seconds(5))
+        guard try ending.get().signal == nil, let summary = run.summary else { throw CancellationError() }
+        print(RunReport(summary: summary, figures: try await figures(of: summary.run.runID)).text)
+    }
+
+    private func figures(of runID: RunID) async throws -> [DatasetFigures] {
+        let ledger = Ledger(environment.settings.database, purpose: "coordinator")
+        let figures = try await ledger.datasetFigures(of: runID)
+        await ledger.close()
+        return figures
+    }
+
+    /// Throws when a topic is missing. A broker that cannot be reached ends the command: a run is not begun without one.
+    private func checkTopics() async throws {
+        let admin = try await KafkaAdmin.make(configuration: kafka, logger: environment.logger)
+        let existing = try await admin.topics(within: .seconds(20))
+        try await admin.close()
+        let missing = environment.settings.topicDefinitions.map(\.name).filter { existing[$0] == nil }
+        guard missing.isEmpty else {
+            throw RunFailure(
+                .setupNeeded, "Kafka at \(kafka.bootstrapServers) has no topic \(missing.joined(separator: ", "))",
+                hint: "run 'bda-coordinator setup'")
+        }
+    }
+}
+
+/// The flow as a service that ends the group with its summary.
+private final class FlowService: Service {
+    private let flow: RunFlow
+    private let request: RunFlow.Request
+    private let result = Mutex<RunFlow.Summary?>(nil)
+
+    init(flow: RunFlow, request: RunFlow.Request) {
+        self.flow = flow
+        self.request = request
+    }
+
+    /// What came of it; nil before its end.
+    var summary: RunFlow.Summary? { result.withLock { $0 } }
+
+    func run() async throws {
+        let summary = try await flow.run(request)
+        result.withLock { $0 = summary }
+    }
+}
+
+/// Rings the bell for each job event. Events only wake the flow; the ledger says what is done.
+private struct EventFollower: Service {
+    let reader: KafkaTopicReader
+    let bell: Bell
+
+    func run() async throws {
+        while !Task.isCancelled {
+            do {
+                if try await reader.next(within: .seconds(1)) != nil { bell.ring() }
+            } catch is CancellationError {
+                return
+            } catch {
+                // Without a broker the flow looks at the ledger by itself, once a second.
+                try? await Task.sleep(for: .seconds(1))
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import Foundation
+import JobModel
+import Kafka
+import Service
+import Warehouse
+
+/// `setup`.
+struct SetupCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "setup",
+        abstract: "Makes or upgrades the ledger in the warehouse, and makes the topics that are missing.",
+        discussion: """
+            Safe to repeat: what is there stays as it is. Without BDA_KAFKA_BOOTSTRAP_SERVERS the topics are left out, which
+            is enough for local mode.
+
+            EXAMPLES
+              bda-coordinator setup --dry-run   show what would be done
+              bda-coordinator setup
+            """)
+
+    @Flag(help: "Show what would be done, and do nothing.")
+    var dryRun = false
+
+    mutating func run() async throws {
+        let isDryRun = dryRun
+        try await reportingFailures {
+            let variables = ProcessInfo.processInfo.environment
+            let hasKafka = variables["BDA_KAFKA_BOOTSTRAP_SERVERS"]?.isEmpty == false
+            let environment = try CommandEnvironment(hasKafka ? .kafka : [], environment: variables)
+            let migrations = try Migrations(folders: environment.settings.scriptsFolders)
+            let scripts = try environment.scripts()
+            try await environment.withSession { session in
+                let verb = isDryRun ? "would apply" : "applied"
+                let changes =
+                    isDryRun ? try await migrations.pending(in: session) : try await migrations.apply(in: session)
+                for migration in changes { print("ledger: \(verb) migration \(migration.number) (\(migration.name))") }
+                if changes.isEmpty { print("ledger: up to date at migration \(migrations.all.count)") }
+                if !isDryRun { try await RunSchema.createPermanent(scripts.tables, in: session) }
+                for table in scripts.tables where table.isPermanent {
+                    print("table: \(table.name) \(isDryRun ? "would be made if it is missing" : "is there")")
+                }
+            }
+            guard let kafka = environment.kafka else {
+                print("topics: left out, because BDA_KAFKA_BOOTSTRAP_SERVERS is not set")
+                return
+            }
+            let admin = try await KafkaAdmin.make(configuration: kafka, logger: environment.logger)
+            let definitions = environment.settings.topicDefinitions
+            let existing = try await admin.topics(within: .seconds(20))
+            if !isDryRun { _ = try await admin.ensureTopics(definitions, within: .seconds(30)) }
+            for topic in definitions {
+                let state = existing[topic.name] != nil ? "is there" : isDryRun ? "would be made" : "made"
+                print("topic: \(topic.name) \(state)")
+            }
+            try await admin.close()
+        }
+    }
+}
+
+extension CoordinatorSettings {
+    /// The topics as they should be. Time ends messages; nothing is compacted.
+    var topicDefinitions: [KafkaTopicDefinition] {
+        let day = 86_400_000
+        func topic(_ name: String, partitions: Int, days: Int) -> KafkaTopicDefinition {
+            KafkaTopicDefinition(
+                name: name, partitions: partitions,
+                configuration: [
+                    "cleanup.policy": "delete", "retention.ms": "\(days * day)", "max.message.bytes": "1048576",
+                ])
+        }
+        return [
+            topic(topics.jobs, partitions: jobsTopicPartitions, days: 3),
+            topic(topics.events, partitions: 8, days: 30),
+            topic(topics.runs, partitions: 1, days: 30),
+            topic(topics.deadLetters, partitions: 1, days: 30),
+        ]
+    }
+}

@@ -1,0 +1,48 @@
+import Foundation
+import JobModel
+import Service
+import Warehouse
+
+/// `status`.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Shows the newest run of a date: its state, its jobs, what failed and why, and what to do next.",
+        discussion: """
+            EXAMPLES
+              bda-coordinator status
+              bda-coordinator status --date 2026-03-31 --watch
+              bda-coordinator status --json
+            """)
+
+    @Option(help: "The business date; default: that of the newest run.")
+    var date: String?
+
+    @Flag(help: "Show it again every two seconds until the run has ended.")
+    var watch = false
+
+    @Flag(help: "One JSON object, for programs.")
+    var json = false
+
+    mutating func run() async throws {
+        let (date, watch, json) = (date, watch, json)
+        try await reportingFailures {
+            let environment = try CommandEnvironment([])
+            try await environment.checkLedger()
+            let businessDate = try date.map { text in
+                do { return try BusinessDate(text) } catch { throw RunFailure(.usage, "--date: \(error)") }
+            }
+            let ledger = Ledger(environment.settings.database, purpose: "coordinator status")
+            while true {
+                let report = try await StatusReport.read(
+                    ledger, clientID: environment.settings.clientID, environment: environment.settings.environment,
+                    businessDate: businessDate)
+                if watch, !json { print("\u{1B}[2J\u{1B}[H", terminator: "") }
+                print(json ? try report.json() : report.text)
+                guard watch, let run = report.run, !run.state.isFinal else { break }
+                try await Task.sleep(for: .seconds(2))
+            }
+            await ledger.close()
+        }
+    }
+}

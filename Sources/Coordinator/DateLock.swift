@@ -1,0 +1,59 @@
+import JobModel
+import Postgres
+import Service
+import Warehouse
+
+/// One coordinator of a date: an advisory lock that ends with the ledger's session. It is taken on every new session, so
+/// a coordinator whose session was lost goes on only if nobody else has come in between; what a former owner still tries
+/// to write is refused by the owner's number in the run's row.
+struct DateLock: Sendable {
+    let clientID: String
+    let environment: String
+    let businessDate: BusinessDate
+
+    /// Takes the lock on a session, or throws who holds it.
+    func take(on session: PostgresSession) async throws {
+        guard try await isTaken(on: session) else { throw try await held(session) }
+    }
+
+    /// Ends the session of whoever holds the lock and waits until it is gone.
+    func endHolder(on session: PostgresSession) async throws {
+        for holder in try await holders(on: session) {
+            try await session.query(
+                "SELECT pg_catalog.pg_terminate_backend($1::int, 10000)", ["\(holder.pid)"],
+                action: "end the session of the other coordinator")
+        }
+    }
+
+    private var key: String {
+        Ledger.dateLockKey(clientID: clientID, environment: environment, businessDate: businessDate)
+    }
+
+    private func isTaken(on session: PostgresSession) async throws -> Bool {
+        try await session.execute("SELECT pg_catalog.pg_try_advisory_lock(\(key))", action: "lock the date").firstValue
+            == "t"
+    }
+
+    private func holders(on session: PostgresSession) async throws -> [(pid: Int, since: String, address: String)] {
+        try await session.execute(
+            """
+            SELECT a.pid, to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS since,
+                   COALESCE(host(a.client_addr), 'a local socket') AS address
+            FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+            WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+              AND (l.classid::bigint << 32 | l.objid::bigint) = \(key) AND a.pid <> pg_catalog.pg_backend_pid()
+            """, action: "look up who holds the date"
+        ).records.map { (try $0.integer("pid"), try $0.text("since"), try $0.text("address")) }
+    }
+
+    private func held(_ session: PostgresSession) async throws -> RunFailure {
+        let holders = try await holders(on: session)
+        let who = holders.map {
+            "a coordinator at \($0.address), database session \($0.pid), connected since \($0.since) UTC"
+        }
+        return RunFailure(
+            .dateHeld,
+            "\(businessDate) of \(clientID)/\(environment) is held by \(who.first ?? "another coordinator")",
+            hint: "wait for it, or end it with --takeover if it is frozen; 'bda-coordinator status' shows the run")
+    }
+}

@@ -1,0 +1,77 @@
+import Bytes
+import Foundation
+import JobModel
+import ObjectStore
+import Service
+import Warehouse
+
+/// Writes what BI reads, in the order that makes it safe: the datasets' manifests, the run's manifest, and last the two
+/// `latest.json`, which are copies of the run's.
+struct ManifestWriter: Sendable {
+    let run: RunRecord
+    let store: any ObjectStore
+    let author = DatasetManifest.Author(name: "billing-data-aggregator", version: Version.current)
+
+    /// A run's manifest as it lies in the store.
+    struct Written: Sendable {
+        var manifest: RunManifest
+        var uri: String
+        var sha256: String
+        var bytes: [UInt8]
+    }
+
+    /// Writes the manifests of the datasets and of the run. Written again, they are the same bytes: their time is that of
+    /// the run's row.
+    func write(
+        datasets: [(script: RunScript, parts: [RunPart], totals: [ControlTotal])], warnings: [RunManifest.Warning],
+        replaces: RunID?
+    ) async throws -> Written {
+        var entries: [RunManifest.Dataset] = []
+        for (script, parts, totals) in datasets {
+            let name = script.script.segment.name
+            let manifest = DatasetManifest(
+                dataset: name, run: run.context,
+                entries: parts.map {
+                    DatasetManifest.Entry(
+                        url: store.uri(forKey: $0.part.key), contentLength: $0.part.bytes, recordCount: $0.part.rows,
+                        sha256: $0.part.sha256, partition: $0.jobID.partition)
+                }, columns: script.columns, key: script.script.segment.key, compression: run.compression,
+                totals: totals,
+                replacesRunID: replaces, generatedAt: run.graphAt ?? run.startedAt, author: author)
+            let bytes = try WireFormat.encodePretty(manifest)
+            let key = run.layout.manifest(of: name)
+            _ = try await store.put(key, bytes: bytes, options: Self.json())
+            entries.append(
+                RunManifest.Dataset(
+                    name: name, manifestURI: store.uri(forKey: key), manifestSHA256: SHA256.hash(bytes).hex,
+                    parts: parts.count, rows: manifest.meta.recordCount, bytes: manifest.meta.contentLength,
+                    totals: totals))
+        }
+        let manifest = RunManifest(
+            run: run.context, cutoff: run.cutoff, systems: run.systems, partitionCount: run.partitionCount,
+            datasets: entries, warnings: warnings, replacesRunID: replaces, generatedAt: run.graphAt ?? run.startedAt,
+            author: author)
+        let bytes = try WireFormat.encodePretty(manifest)
+        _ = try await store.put(run.layout.runManifest, bytes: bytes, options: Self.json())
+        return Written(
+            manifest: manifest, uri: store.uri(forKey: run.layout.runManifest), sha256: SHA256.hash(bytes).hex,
+            bytes: bytes)
+    }
+
+    /// Moves `latest` of the date, and of all dates unless a newer one was published.
+    func moveLatest(to written: Written, isNewestDate: Bool) async throws {
+        try await replace(run.layout.latestOfDate, by: written.bytes)
+        if isNewestDate { try await replace(run.layout.latest, by: written.bytes) }
+    }
+
+    /// Replaces a small object by compare-and-set: what was read must still be there when it is written.
+    private func replace(_ key: String, by bytes: [UInt8]) async throws {
+        let current = try await store.head(key)
+        let condition = current.map { $0.etag.map { WriteCondition.ifMatch($0) } ?? .none } ?? .ifAbsent
+        _ = try await store.put(key, bytes: bytes, options: Self.json(condition))
+    }
+
+    private static func json(_ condition: WriteCondition = .none) -> WriteOptions {
+        WriteOptions(contentType: "application/json", condition: condition)
+    }
+}

@@ -1,0 +1,54 @@
+import Bytes
+import JobModel
+import Kafka
+import ObjectStore
+import Postgres
+import Service
+import Warehouse
+
+/// Why a command ends without what it was asked for: the exit code, and what people read.
+struct RunFailure: Error, CustomStringConvertible, Sendable {
+    var exitCode: ExitCode
+    var reason: String
+    var hint: String?
+
+    var description: String { reason }
+
+    init(_ exitCode: ExitCode, _ reason: String, hint: String? = nil) {
+        self.exitCode = exitCode
+        self.reason = reason
+        self.hint = hint
+    }
+
+    /// Whether the run stays open for another `run` to go on with.
+    var leavesRunOpen: Bool {
+        switch exitCode {
+        case .databaseUnavailable, .kafkaUnavailable, .storeUnavailable, .interrupted, .dateHeld: true
+        default: false
+        }
+    }
+
+    /// The one table from errors to exit codes.
+    init(_ error: any Error) {
+        switch error {
+        case let error as RunFailure: self = error
+        case let error as PostgresError where error.sqlState == "42P01" && error.message.contains("bda."):
+            self.init(.setupNeeded, "\(error)", hint: "run 'bda-coordinator setup'")
+        case let error as PostgresError where error.isRetryable || error.isConnectionLost || error.sqlState == nil:
+            self.init(.databaseUnavailable, "\(error)", hint: error.hint)
+        case let error as PostgresError: self.init(.databaseUnavailable, "\(error)", hint: error.hint)
+        case let error as KafkaError: self.init(.kafkaUnavailable, "\(error)", hint: error.hint)
+        case let error as ObjectStoreError: self.init(.storeUnavailable, "\(error)", hint: error.hint)
+        case let error as Migrations.LedgerMismatch: self.init(.setupNeeded, "\(error)", hint: error.hint)
+        case let error as SettingsError: self.init(.usage, "\(error)")
+        case let error as ScriptSet.Problems: self.init(.usage, "\(error)")
+        case let error as ScriptProblem: self.init(.usage, "\(error)")
+        case let error as InvalidValue: self.init(.usage, "\(error)")
+        case is OwnershipLost: self.init(.dateHeld, "\(error)", hint: "see 'bda-coordinator status'")
+        case let error as CompressionError: self.init(.usage, "\(error)", hint: "check BDA_COMPRESSION_LEVEL")
+        case is CancellationError:
+            self.init(.interrupted, "interrupted", hint: "the same command goes on from where it was")
+        default: self.init(.bug, "\(error)", hint: "this is a bug; please report it with the log")
+        }
+    }
+}

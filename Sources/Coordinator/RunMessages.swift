@@ -1,0 +1,120 @@
+import BlockingIO
+import Foundation
+import JobModel
+import Kafka
+import Service
+import Warehouse
+
+/// A coordinator's side of the wire: job requests and run events out, job events in. Everything on it is a hint but
+/// `run.started`, `run.completed` and `run.failed`, whose delivery is waited for.
+final class RunMessages: Service {
+    private let producer: KafkaProducer
+    private let topics: Topics
+    private let source: String
+    private let logger: Logger
+    private let outbox: AsyncStream<[KafkaMessage]>
+    private let outboxEntry: AsyncStream<[KafkaMessage]>.Continuation
+    /// Whether the broker took the last hint; nil before the first.
+    private let isBrokerReachable = Mutex<Bool?>(nil)
+
+    init(producer: KafkaProducer, topics: Topics, logger: Logger) {
+        self.producer = producer
+        self.topics = topics
+        self.logger = logger
+        source = "/bda/coordinator/\(ProcessInfo.processInfo.hostName)/\(ProcessInfo.processInfo.processIdentifier)"
+        // A request that is dropped here costs nothing: idle slots find the job in the ledger.
+        (outbox, outboxEntry) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
+    }
+
+    /// Sends hints as they come. Runs until it is cancelled.
+    func run() async throws {
+        for await messages in outbox {
+            do {
+                try await producer.send(contentsOf: messages)
+                isBrokerReachable.withLock { $0 = true }
+            } catch {
+                let wasReachable = isBrokerReachable.withLock { reachable in
+                    defer { reachable = false }
+                    return reachable != false
+                }
+                if wasReachable {
+                    logger.warning(
+                        "unable to publish; workers take the jobs from the ledger, a little later",
+                        metadata: [.error: "\(error)", .topic: "\(topics.jobs)"])
+                }
+            }
+        }
+    }
+
+    /// Requests jobs: soon, longest first, spread over the topic's partitions.
+    func request(_ jobs: [JobID], of run: RunContext) {
+        if jobs.isEmpty { return }
+        do {
+            outboxEntry.yield(
+                try jobs.map { job in
+                    try KafkaMessage(
+                        CloudEvent(Event(run: run, body: JobRequested(jobID: job)), source: source, at: Date()),
+                        topic: topics.jobs, key: nil)
+                })
+        } catch {
+            logger.error("unable to encode a request", metadata: [.error: "\(error)"])
+        }
+    }
+
+    /// Publishes an event of the run for BI and waits until the broker has it.
+    func announce<Body: EventBody>(_ body: Body, of run: RunContext) async throws {
+        let event = try CloudEvent(Event(run: run, body: body), source: source, at: Date())
+        try await producer.send(KafkaMessage(event, topic: topics.runs, key: run.runID))
+    }
+
+    /// Publishes completions that a worker owes; the ids are the same as if it had.
+    func publish(_ owed: [OwedEvent], of run: RunContext) async throws {
+        try await producer.send(
+            contentsOf: owed.map {
+                try KafkaMessage(
+                    CloudEvent(Event(run: run, body: $0.body), source: source, at: Date()), topic: topics.events,
+                    key: run.runID)
+            })
+    }
+}
+
+/// A bell that many may ring and one waits for.
+final class Bell: Sendable {
+    private enum State {
+        case silent
+        case rung
+        case waiting(OneShot<Void>)
+    }
+
+    private let state = Mutex(State.silent)
+
+    func ring() {
+        let waiter = state.withLock { state -> OneShot<Void>? in
+            guard case .waiting(let waiter) = state else {
+                state = .rung
+                return nil
+            }
+            state = .silent
+            return waiter
+        }
+        waiter?.resolve(.success(()))
+    }
+
+    /// Returns when it rang since the last wait, or after the time.
+    func wait(atMost time: Duration) async {
+        let waiter = OneShot<Void>()
+        let hasRung = state.withLock { state in
+            defer { if case .rung = state { state = .silent } else { state = .waiting(waiter) } }
+            if case .rung = state { return true }
+            return false
+        }
+        if hasRung { return }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await waiter.value }
+            group.addTask { try? await Task.sleep(for: time) }
+            await group.next()
+            group.cancelAll()
+        }
+        state.withLock { if case .waiting = $0 { $0 = .silent } }
+    }
+}

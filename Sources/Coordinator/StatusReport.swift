@@ -1,0 +1,140 @@
+import JobModel
+import Service
+import Warehouse
+
+/// What `status` shows.
+struct StatusReport: Sendable {
+    var clientID: String
+    var environment: String
+    var businessDate: BusinessDate?
+    var run: RunRecord?
+    var counts = JobCounts()
+    var jobs: [JobStatus] = []
+    var figures: [DatasetFigures] = []
+
+    static func read(
+        _ ledger: Ledger, clientID: String, environment: String, businessDate: BusinessDate?
+    ) async throws -> StatusReport {
+        var report = StatusReport(clientID: clientID, environment: environment, businessDate: businessDate)
+        report.run = try await ledger.runs(
+            clientID: clientID, environment: environment, businessDate: businessDate, limit: 1
+        ).first
+        guard let run = report.run else { return report }
+        report.counts = try await ledger.jobCounts(of: run.runID)
+        report.jobs = try await ledger.notableJobs(of: run.runID, limit: 20)
+        report.figures = try await ledger.datasetFigures(of: run.runID)
+        return report
+    }
+
+    var text: String {
+        guard let run else {
+            let what = businessDate.map { "of \($0) " } ?? ""
+            return "no run \(what)for \(clientID)/\(environment)\nnext: \(next)"
+        }
+        var lines = [
+            "run \(run.runID) of \(run.businessDate) for \(clientID)/\(environment): \(run.state.rawValue)",
+            "started \(run.startedAt), owner \(run.owner)" + (run.endedAt.map { ", ended \($0)" } ?? ""),
+            "jobs: \(counts.done)/\(counts.total) done, \(counts.running) running, \(counts.ready) ready, \(counts.blocked) waiting, \(counts.failed) failed",
+        ]
+        if let reason = run.reason { lines.append("reason: \(reason)") }
+        if let hint = run.hint { lines.append("hint: \(hint)") }
+        if !jobs.isEmpty, !run.state.isFinal || run.state == .failed {
+            lines.append(
+                TextTable(
+                    header: ["segment", "partition", "state", "attempt", "worker", "seconds", "rows", "why"],
+                    rows: jobs.map { job in
+                        [
+                            job.jobID.segment.description, "\(job.jobID.partition)", job.state, "\(job.attempt)",
+                            job.workerID ?? "", String(Int(job.seconds)), job.rowsSoFar.map { "\($0)" } ?? "",
+                            job.message ?? ((job.leaseSeconds ?? 1) < 0 ? "lease ran out" : ""),
+                        ]
+                    }, numeric: [1, 3, 5, 6]
+                ).text(indent: 2, maximumWidth: 120))
+        }
+        if !figures.isEmpty {
+            lines.append(
+                TextTable(
+                    header: ["dataset", "jobs done", "parts", "rows", "bytes"],
+                    rows: figures.map {
+                        ["\($0.dataset)", "\($0.jobsDone)", "\($0.parts)", "\($0.rows)", "\($0.bytes)"]
+                    },
+                    numeric: [1, 2, 3, 4]
+                ).text(indent: 2))
+        }
+        if let uri = run.manifestURI, run.state.isPublished { lines.append("manifest: \(uri)") }
+        lines.append("next: \(next)")
+        return lines.joined(separator: "\n")
+    }
+
+    /// A command.
+    private var next: String {
+        guard let run else { return "bda-coordinator run" + (businessDate.map { " --date \($0)" } ?? "") }
+        switch run.state {
+        case .closed: return "nothing to do; bda-coordinator run --date \(run.businessDate) --new runs it again"
+        case .failed, .cancelled: return "bda-coordinator run --date \(run.businessDate)"
+        case .running where counts.running == 0 && counts.ready > 0:
+            return "start bda-worker: \(counts.ready) jobs are ready and nobody works"
+        default:
+            return
+                "bda-coordinator status --date \(run.businessDate) --watch; if its coordinator is gone: bda-coordinator run --date \(run.businessDate)"
+        }
+    }
+
+    private struct Output: Encodable {
+        struct Job: Encodable {
+            var jobID: JobID
+            var state: String
+            var attempt: Int
+            var workerID: String?
+            var seconds: Double
+            var rowsSoFar: Int?
+            var code: String?
+            var message: String?
+            var hint: String?
+        }
+
+        struct Dataset: Encodable {
+            var name: SegmentName
+            var jobsDone: Int
+            var parts: Int
+            var rows: Int
+            var bytes: Int
+        }
+
+        var runID: RunID?
+        var businessDate: BusinessDate?
+        var state: String?
+        var startedAt: String?
+        var endedAt: String?
+        var reason: String?
+        var hint: String?
+        var exitCode: Int?
+        var manifestURI: String?
+        var jobs: [String: Int]
+        var notableJobs: [Job]
+        var datasets: [Dataset]
+        var next: String
+    }
+
+    /// The same for programs.
+    func json() throws -> String {
+        let output = Output(
+            runID: run?.runID, businessDate: run?.businessDate ?? businessDate, state: run?.state.rawValue,
+            startedAt: run?.startedAt, endedAt: run?.endedAt, reason: run?.reason, hint: run?.hint,
+            exitCode: run?.exitCode, manifestURI: run?.manifestURI,
+            jobs: [
+                "blocked": counts.blocked, "ready": counts.ready, "running": counts.running, "done": counts.done,
+                "failed": counts.failed,
+            ],
+            notableJobs: jobs.map {
+                Output.Job(
+                    jobID: $0.jobID, state: $0.state, attempt: $0.attempt, workerID: $0.workerID, seconds: $0.seconds,
+                    rowsSoFar: $0.rowsSoFar, code: $0.code, message: $0.message, hint: $0.hint)
+            },
+            datasets: figures.map {
+                Output.Dataset(
+                    name: $0.dataset, jobsDone: $0.jobsDone, parts: $0.parts, rows: $0.rows, bytes: $0.bytes)
+            }, next: next)
+        return String(decoding: try WireFormat.encode(output), as: UTF8.self)
+    }
+}

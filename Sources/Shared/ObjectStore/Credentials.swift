@@ -1,0 +1,126 @@
+import BlockingIO
+import Foundation
+
+/// A key to AWS. Prints without its secrets.
+struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    let accessKeyID: String
+    let secretAccessKey: String
+    let sessionToken: String?
+    let expiration: Date?
+    /// Where they came from, for error texts.
+    let source: String
+
+    /// Credentials as read from `source`. White space at the ends (a file's last newline) is dropped; anything else that
+    /// cannot stand in a header throws.
+    init(
+        accessKeyID: String, secretAccessKey: String, sessionToken: String? = nil, expiration: Date? = nil,
+        source: String
+    ) throws(ObjectStoreError) {
+        func clean(_ text: String, _ name: String) throws(ObjectStoreError) -> String {
+            let text = text.trimmingCharacters(in: .whitespacesAndNewlines)
+            guard !text.isEmpty, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+                throw .credentials(source, "the \(name) is empty or has characters that no \(name) has")
+            }
+            return text
+        }
+        self.accessKeyID = try clean(accessKeyID, "access key id")
+        self.secretAccessKey = try clean(secretAccessKey, "secret access key")
+        if let token = sessionToken, !token.isEmpty {
+            self.sessionToken = try clean(token, "session token")
+        } else {
+            self.sessionToken = nil
+        }
+        self.expiration = expiration
+        self.source = source
+    }
+
+    var description: String { "credentials from \(source)" }
+    var debugDescription: String { description }
+    var customMirror: Mirror { Mirror(self, children: ["source": source]) }
+}
+
+/// One way to come by credentials.
+protocol CredentialSource: Sendable {
+    /// For error texts.
+    var name: String { get }
+    /// The credentials; nil when this way is not set up here. Throws when it is, but does not work.
+    func load() async throws -> Credentials?
+}
+
+/// The first source that has credentials, asked again before they expire.
+final class CredentialProvider: Sendable {
+    private struct State {
+        var current: Credentials?
+        var source: (any CredentialSource)?
+        /// Not asked again before then.
+        var refreshAt = Date.distantPast
+    }
+
+    private let sources: [any CredentialSource]
+    private let now: @Sendable () -> Date
+    private let state = Mutex(State())
+    private let flight = SingleFlight<Credentials>()
+
+    init(sources: [any CredentialSource], now: @escaping @Sendable () -> Date = { Date() }) {
+        self.sources = sources
+        self.now = now
+    }
+
+    /// Credentials that are good for some minutes yet.
+    func credentials() async throws -> Credentials {
+        let now = now()
+        let (current, isDue) = state.withLock { ($0.current, $0.refreshAt <= now) }
+        if let current, !isDue { return current }
+        do {
+            return try await flight.run { try await self.load() }
+        } catch let error as ObjectStoreError {
+            // The refresh begins early, so that a service that is down for some minutes does no harm.
+            if let current, let expiration = current.expiration, expiration > now.addingTimeInterval(60) {
+                state.withLock { $0.refreshAt = now.addingTimeInterval(60) }
+                return current
+            }
+            throw error
+        }
+    }
+
+    /// Forgets credentials that the store refused as expired or unknown, so that the next request asks for new ones.
+    func invalidate(_ refused: Credentials) {
+        state.withLock { state in
+            if state.current == refused {
+                state.current = nil
+                state.refreshAt = .distantPast
+            }
+        }
+    }
+
+    private func load() async throws -> Credentials {
+        let pinned = state.withLock { $0.source }
+        for source in pinned.map({ [$0] }) ?? sources {
+            guard let credentials = try await source.load() else { continue }
+            let now = now()
+            state.withLock { state in
+                state.current = credentials
+                state.source = source
+                // 15 minutes ahead as the AWS SDKs do, but not with every request where the lifetime is about that long.
+                state.refreshAt =
+                    credentials.expiration.map { max($0.addingTimeInterval(-15 * 60), now.addingTimeInterval(60)) }
+                    ?? .distantFuture
+            }
+            return credentials
+        }
+        let tried = sources.map(\.name).joined(separator: ", ")
+        throw ObjectStoreError.credentials(
+            "AWS", "there are none; looked at: \(tried)",
+            hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the pod or instance a role")
+    }
+}
+
+extension ObjectStoreError {
+    /// Credentials cannot be had from `source`.
+    static func credentials(
+        _ source: String, _ reason: String, isRetryable: Bool = false, hint: String? = nil
+    ) -> ObjectStoreError {
+        ObjectStoreError(
+            .credentials, "get credentials from", source, reason: reason, isRetryable: isRetryable, hint: hint)
+    }
+}

@@ -1,0 +1,68 @@
+public import Service
+
+/// Which store is used, from the settings.
+///
+/// | setting | meaning |
+/// | --- | --- |
+/// | `BDA_OUTPUT` | `s3://bucket[/prefix]` or `file:///directory`; `s3://$BDA_S3_BUCKET` when it is not set |
+/// | `BDA_S3_…` | see `S3Configuration`; looked at for `s3://` only |
+public enum ObjectStoreConfiguration: Sendable {
+    /// A directory of this machine, by its absolute path.
+    case files(directory: String)
+    /// A bucket.
+    case s3(S3Configuration)
+
+    /// Reads the settings; what is wrong with them is told to `settings`. `environment` is the process environment, for
+    /// the `AWS_…` variables.
+    public init(settings: inout SettingsReader, environment: [String: String]) {
+        let output = settings.optionalString("BDA_OUTPUT") ?? "s3://\(settings.string("BDA_S3_BUCKET"))"
+        if output.hasPrefix("file://") {
+            let path = PercentEncoding.decode(String(output.dropFirst("file://".count)))
+            if path?.first != "/" {
+                settings.refuse(
+                    "BDA_OUTPUT", problem: "'\(output)' is not file:// and an absolute path", hint: "file:///directory")
+            }
+            self = .files(directory: path ?? "/")
+        } else {
+            let place = output.dropFirst("s3://".count).split(separator: "/", maxSplits: 1).map(String.init)
+            self = .s3(
+                S3Configuration(
+                    bucket: place.first ?? "", prefix: place.count > 1 ? place[1] : "", settings: &settings,
+                    environment: environment))
+        }
+    }
+
+    /// What `BDA_OUTPUT` would be set to for this place.
+    public var uri: String {
+        switch self {
+        case .files(let directory): "file://\(PercentEncoding.encode(directory, keeping: "/"))"
+        case .s3(let configuration):
+            "s3://\(configuration.bucket)" + (configuration.prefix.isEmpty ? "" : "/\(configuration.prefix)")
+        }
+    }
+
+    /// Makes the store; nothing is sent yet (`check` does that). A store is made once per process.
+    ///
+    /// - Parameters:
+    ///   - connections: requests to S3 at the same time, each with a thread of its own; at least one for each part that
+    ///     is sent at the same time and one more. Without meaning for files.
+    ///   - retry: how often a request is tried, for what may pass. Without meaning for files.
+    ///   - onRetry: told of each failed try that is going to be repeated, and after what delay; for logs and metrics.
+    public func open(
+        connections: Int = 4, retry: RetryPolicy = .objectStore,
+        onRetry: @escaping @Sendable (ObjectStoreError, Duration) -> Void = { _, _ in }
+    ) throws(ObjectStoreError) -> any ObjectStore {
+        switch self {
+        case .files(let directory):
+            try FileObjectStore(directory: directory)
+        case .s3(let configuration):
+            try S3ObjectStore(configuration, connections: connections, retry: retry, onRetry: onRetry)
+        }
+    }
+}
+
+extension RetryPolicy {
+    /// Five tries with up to 1, 2, 4 and 8 seconds in between: the AWS SDKs' standard mode with two tries more, since a
+    /// batch job would rather wait than fail.
+    public static let objectStore = RetryPolicy(attempts: 5, base: .seconds(1), maximum: .seconds(20))
+}

@@ -1,0 +1,97 @@
+/// Why a store could not do what it was asked.
+public struct ObjectStoreError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The classes of failure; a closed set, fit for a metric's label.
+    public enum Kind: String, Sendable, CaseIterable {
+        /// The key breaks the rules for keys.
+        case invalidKey = "invalid_key"
+        /// The bucket or directory does not exist.
+        case noSuchPlace = "no_such_place"
+        /// The store knows us and says no.
+        case accessDenied = "access_denied"
+        /// No credentials were found, or the store does not take them.
+        case credentials
+        /// The key is taken by other content, or the object was replaced or deleted.
+        case preconditionFailed = "precondition_failed"
+        /// Two writers met; the write has to be done again from the start.
+        case conflict
+        /// The store asks for fewer requests.
+        case throttled
+        /// The store has a fault of its own (5xx).
+        case storeFault = "store_fault"
+        /// No connection: name not found, refused, no route.
+        case unreachable
+        /// The connection broke or stood still.
+        case interrupted
+        /// The secure connection was refused, by us or by the store.
+        case tls
+        /// The bucket lies in another region.
+        case wrongRegion = "wrong_region"
+        /// Our clock and the store's differ by more than it allows.
+        case clockSkew = "clock_skew"
+        /// Size or checksum are not what was sent.
+        case integrity
+        /// The object is longer than the caller takes.
+        case tooLarge = "too_large"
+        /// No room left on the device, or over quota.
+        case noSpace = "no_space"
+        /// A fault of the file system.
+        case fileSystem = "file_system"
+        /// The store does not know the request.
+        case unsupported
+        /// The store refuses the request for another reason.
+        case refused
+        /// The answer makes no sense.
+        case badReply = "bad_reply"
+    }
+
+    /// The class of failure.
+    public let kind: Kind
+    /// What was asked for: `put`, `head`, `complete`, ….
+    public let operation: String
+    /// On what: an object's or a bucket's address.
+    public let subject: String
+    /// The cause, in the words of whoever found it.
+    public let reason: String
+    /// What to do about it, naming the setting to look at.
+    public internal(set) var hint: String?
+    /// Whether the same request may succeed later. The store itself has tried several times already.
+    public internal(set) var isRetryable: Bool
+
+    /// How often the store tried, when more than once.
+    public internal(set) var attempts: Int?
+    /// The HTTP status of the answer.
+    public internal(set) var status: Int?
+    /// S3's own code, such as `NoSuchBucket`.
+    public internal(set) var s3Code: String?
+    /// S3's number for the request, which its operators ask for.
+    public internal(set) var requestID: String?
+    /// The `CURLcode`.
+    public internal(set) var curlCode: Int?
+    /// The `errno`.
+    public internal(set) var systemError: Int32?
+
+    init(
+        _ kind: Kind, _ operation: String, _ subject: String, reason: String, isRetryable: Bool = false,
+        hint: String? = nil
+    ) {
+        self.kind = kind
+        self.operation = operation
+        self.subject = subject
+        self.reason = reason
+        self.hint = hint
+        self.isRetryable = isRetryable
+    }
+
+    /// What failed, on what and why. Holds no credentials and no content.
+    public var description: String {
+        var details: [String] = []
+        if let s3Code { details.append(s3Code) }
+        if let status { details.append("HTTP \(status)") }
+        if let curlCode { details.append("curl \(curlCode)") }
+        if let systemError { details.append("errno \(systemError)") }
+        if let requestID { details.append("request \(requestID)") }
+        if let attempts { details.append("\(attempts) tries") }
+        let suffix = details.isEmpty ? "" : " (\(details.joined(separator: ", ")))"
+        return "unable to \(operation) '\(subject)': \(reason)\(suffix)"
+    }
+}

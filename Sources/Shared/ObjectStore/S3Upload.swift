@@ -1,0 +1,104 @@
+import Bytes
+
+/// A large object on its way to S3. The multipart upload is begun with the first part, so that an object of one buffer
+/// needs none.
+actor S3Upload: ObjectUpload {
+    /// A part that S3 has.
+    struct Part: Sendable {
+        let etag: String
+        let digest: Digest
+    }
+
+    /// S3's limit.
+    private static let maximumParts = 10_000
+    private static let abortLimit = Duration.seconds(10)
+
+    private let store: S3ObjectStore
+    private let key: String
+    private let partBytes: Int
+    private let options: WriteOptions
+    private let creation = SingleFlight<String>()
+    private var uploadID: String?
+    private var parts: [Int: Part] = [:]
+
+    init(store: S3ObjectStore, key: String, partBytes: Int, options: WriteOptions) {
+        self.store = store
+        self.key = key
+        self.partBytes = partBytes
+        self.options = options
+    }
+
+    func write(_ part: ByteBuffer, number: Int) async throws {
+        precondition(part.count == partBytes, "all parts but the last have \(partBytes) bytes, not \(part.count)")
+        try await send(part, number: number)
+    }
+
+    func finish(last: ByteBuffer?, size: Int, sha256: Digest) async throws -> ObjectInfo {
+        let lastBytes = last?.count ?? 0
+        precondition(lastBytes <= partBytes, "the last part has at most \(partBytes) bytes, not \(lastBytes)")
+        let sent = parts.count * partBytes + lastBytes
+        guard sent == size else { throw mismatch("\(size) bytes were counted, \(sent) were given to the store") }
+
+        if parts.isEmpty {
+            let whole = last ?? ByteBuffer(capacity: 0)
+            guard try await store.sha256(of: whole) == sha256 else {
+                throw mismatch("the bytes given have another SHA-256 than was counted")
+            }
+            return try await store.put(key, bytes: whole, digest: sha256, options: options)
+        }
+        if let last, lastBytes > 0 { try await send(last, number: parts.count + 1) }
+        let ordered = try (1...parts.count).map { number in
+            guard let part = parts[number] else { throw mismatch("part \(number) was not written") }
+            return part
+        }
+        return try await store.completeUpload(
+            key, uploadID: try await begin(), parts: ordered, size: size, sha256: sha256, condition: options.condition)
+    }
+
+    func abort() async throws {
+        // A task of its own is not cancelled with the one that gives up.
+        try await Task {
+            do {
+                try await withTimeLimit(Self.abortLimit) { try await self.remove() }
+            } catch is TimeLimitExceeded {
+                throw ObjectStoreError(
+                    .interrupted, "abort", self.store.uri(forKey: self.key),
+                    reason: "it took longer than \(Self.abortLimit)", isRetryable: true)
+            }
+        }.value
+    }
+
+    private func remove() async throws {
+        // The request that begins the upload may still be under way, begun by a write that was cancelled.
+        if uploadID == nil { _ = try? await creation.wait() }
+        guard let uploadID else { return }
+        try await store.abort(key, uploadID: uploadID)
+        self.uploadID = nil
+    }
+
+    private func send(_ part: ByteBuffer, number: Int) async throws {
+        guard (1...Self.maximumParts).contains(number) else {
+            throw ObjectStoreError(
+                .refused, "upload part \(number) of", store.uri(forKey: key),
+                reason: "S3 takes \(Self.maximumParts) parts of an object",
+                hint: "raise BDA_UPLOAD_PART_BYTES or lower BDA_MAX_ROW_SIZE_FILE")
+        }
+        let id = try await begin()
+        parts[number] = try await store.uploadPart(key, uploadID: id, number: number, bytes: part)
+    }
+
+    private func begin() async throws -> String {
+        if let uploadID { return uploadID }
+        return try await creation.run {
+            let id = try await self.store.createUpload(self.key, options: self.options)
+            await self.remember(id)
+            return id
+        }
+    }
+
+    private func remember(_ id: String) { uploadID = id }
+
+    private func mismatch(_ reason: String) -> ObjectStoreError {
+        ObjectStoreError(.integrity, "upload", store.uri(forKey: key), reason: reason)
+    }
+}

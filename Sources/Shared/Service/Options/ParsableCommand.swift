@@ -1,0 +1,108 @@
+import Glibc
+
+/// Options and arguments that a type declares as its properties: a command, or an `OptionGroup` that several share.
+public protocol ParsableArguments {
+    /// All options at their defaults.
+    init()
+    /// Looks at all options together; throws a `ValidationError` when they do not go with each other.
+    mutating func validate() throws
+}
+
+extension ParsableArguments {
+    /// Any options go together.
+    public mutating func validate() throws {}
+}
+
+/// A command of a program, in swift-argument-parser's call shape: its options are declared once, as properties, and
+/// parsing, errors, `--help` and shell completion come from that.
+///
+///     struct Try: AsyncParsableCommand {
+///         static let configuration = CommandConfiguration(commandName: "try", abstract: "Run one script and roll back.")
+///
+///         @Argument(help: "the script") var file: String
+///         @Option(help: "the business date") var date: String
+///         @Option(help: "most rows to show") var limit = 20
+///         @Flag(help: "write JSON") var json = false
+///
+///         mutating func run() async throws { … }
+///     }
+///
+/// A property `partCount` is the option `--part-count`. Values are `--name value` or `--name=value`. Every command has
+/// `--help` and `--version`; the root has `--generate-completion-script`, too.
+public protocol AsyncParsableCommand: ParsableArguments, SendableMetatype {
+    /// Name, texts and sub-commands.
+    static var configuration: CommandConfiguration { get }
+    /// Does the work. What it throws is printed and ends the program with `exitCode(for:)` of the root.
+    mutating func run() async throws
+    /// The exit code of an error that a command threw.
+    static func exitCode(for error: any Error) -> ExitCode
+}
+
+extension AsyncParsableCommand {
+    /// A command with sub-commands is never run itself.
+    public mutating func run() async throws { throw ValidationError("this command does nothing by itself") }
+
+    /// What is known of an error here: an `ExitCode` that was thrown, wrong settings, or a bug.
+    public static func exitCode(for error: any Error) -> ExitCode {
+        switch error {
+        case let code as ExitCode: code
+        case is SettingsError, is ValidationError: .usage
+        default: .bug
+        }
+    }
+
+    /// Parses `arguments`, without the program's name, with this command as the program.
+    ///
+    /// Throws a `CommandExit` when there is nothing to run: help was asked for, or the arguments are wrong.
+    public static func parseAsRoot(_ arguments: [String]) throws(CommandExit) -> any AsyncParsableCommand {
+        try CommandParser(root: self).parse(arguments)
+    }
+
+    /// Parses the process's arguments, runs the command and ends the process when that failed. For `@main`.
+    ///
+    /// An error is written to standard error as `error: …`, with its hint on a line of its own; a thrown `ExitCode` ends
+    /// the process without a word.
+    public static func main() async { await main(Array(CommandLine.arguments.dropFirst())) }
+
+    /// As `main()`, with other arguments than the process's.
+    public static func main(_ arguments: [String]) async {
+        do {
+            var command = try parseAsRoot(arguments)
+            try await command.run()
+        } catch let end as CommandExit {
+            (end.code == .completed ? Descriptor.standardOutput : .standardError).write(end.text)
+            exit(end.code.rawValue)
+        } catch {
+            if !(error is ExitCode) {
+                let hint = (error as? any ErrorWithHint)?.hint.map { "hint: \($0)\n" } ?? ""
+                Descriptor.standardError.write("error: \(error)\n\(hint)")
+            }
+            exit(exitCode(for: error).rawValue)
+        }
+    }
+}
+
+/// An error that knows what people can do about it.
+public protocol ErrorWithHint: Error {
+    /// One sentence, safe to log.
+    var hint: String? { get }
+}
+
+/// Options that do not go with each other. Thrown by `validate`, it is shown with the command's usage.
+public struct ValidationError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What is wrong.
+    public let description: String
+    /// What is wrong: lower case, without a full stop.
+    public init(_ description: String) { self.description = description }
+}
+
+/// The end of a program that has nothing to run: help or a version was asked for, or the arguments are wrong.
+public struct CommandExit: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The text, with its line ends: for standard output with `.completed`, else for standard error.
+    public let text: String
+    /// `.completed` or `.usage`.
+    public let code: ExitCode
+
+    /// The text.
+    public var description: String { text }
+}

@@ -1,0 +1,130 @@
+public import JobModel
+public import Postgres
+
+/// The tables of one run, in a schema of the run's own, and the views on the newest published run's tables.
+public struct RunSchema: Sendable {
+    private let run: RunRecord
+
+    /// The schema of a run.
+    public init(_ run: RunRecord) { self.run = run }
+
+    /// Makes the schema, its tables and, for tables split by partition_no, a child for each bucket. Repeated after a crash
+    /// it makes what is missing.
+    public func create(_ tables: [TableScript], in session: PostgresSession) async throws {
+        let schema = run.runID.schemaName
+        try await session.execute(
+            "CREATE SCHEMA IF NOT EXISTS \(SQL.identifier(schema))", action: "make the run's schema")
+        let existing = Set(
+            try await session.query(
+                "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = $1", [schema],
+                action: "list the run's tables"
+            ).rows.map { $0[0] ?? "" })
+        for table in tables where !existing.contains(table.name) {
+            try await session.execute(
+                "BEGIN;\n" + statements(for: table).joined(separator: ";\n") + ";\nCOMMIT",
+                action: "make the table '\(table.name)'")
+        }
+    }
+
+    /// Makes the schema and its tables in the session's open transaction, to be rolled back.
+    public func createForTrial(_ tables: [TableScript], in session: PostgresSession) async throws {
+        try await session.execute(
+            "CREATE SCHEMA \(SQL.identifier(run.runID.schemaName))", action: "make a schema for the trial")
+        for table in tables where !table.isPermanent {
+            try await session.execute(
+                statements(for: table).joined(separator: ";\n"), action: "make the table '\(table.name)'")
+        }
+    }
+
+    private func statements(for table: TableScript) throws -> [String] {
+        let schema = SQL.identifier(run.runID.schemaName)
+        let name = "\(schema).\(SQL.identifier(table.name))"
+        return try table.text.statements(with: run.parameters) + [
+            """
+            DO $make$ BEGIN
+                IF (SELECT relkind FROM pg_catalog.pg_class WHERE oid = \(SQL.literal(name))::pg_catalog.regclass) = 'p' THEN
+                    FOR bucket IN 0 .. \(run.partitionCount - 1) LOOP
+                        EXECUTE pg_catalog.format('CREATE TABLE \(schema).%I PARTITION OF \(name) FOR VALUES IN (%s)',
+                            \(SQL.literal(table.name + "_p")) || pg_catalog.lpad(bucket::text, 4, '0'), bucket);
+                    END LOOP;
+                END IF;
+            END $make$
+            """
+        ]
+    }
+
+    /// Makes permanent tables that are not there yet.
+    public static func createPermanent(_ tables: [TableScript], in session: PostgresSession) async throws {
+        for table in tables where table.isPermanent {
+            let text = try table.text.statements(with: ScriptParameters.none).joined(separator: ";\n")
+            try await session.execute("BEGIN;\n\(text);\nCOMMIT", action: "make the table '\(table.name)'")
+        }
+    }
+
+    /// Points the views at this run's tables, all at once in the session's open transaction.
+    public func publishViews(_ tables: [TableScript], in session: PostgresSession) async throws {
+        for table in tables {
+            guard let view = table.view else { continue }
+            let target = "report_oibl.\(SQL.identifier(view))"
+            let select = "SELECT * FROM \(SQL.identifier(run.runID.schemaName)).\(SQL.identifier(table.name))"
+            do {
+                try await session.execute(
+                    "SAVEPOINT replace; CREATE OR REPLACE VIEW \(target) AS \(select); RELEASE replace",
+                    action: "replace the view report_oibl.\(view)")
+            } catch let error as PostgresError where error.sqlState == "42P16" {
+                // Columns changed: the view is made anew. A view of somebody's on it makes this fail, and the error names it.
+                try await session.execute(
+                    "ROLLBACK TO replace; DROP VIEW \(target); CREATE VIEW \(target) AS \(select)",
+                    action: "make the view report_oibl.\(view) anew")
+            }
+        }
+    }
+
+    /// The schemas of runs that exist in the database.
+    public static func existing(in session: PostgresSession) async throws -> [RunID] {
+        try await session.execute(
+            "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname LIKE 'bda\\_run\\_%' ORDER BY nspname",
+            action: "list the runs' schemas"
+        ).rows.compactMap { try? RunID(String(($0[0] ?? "").dropFirst("bda_run_".count))) }
+    }
+
+    /// Whether a view outside of the run's schema depends on one of its tables.
+    public static func isShown(_ runID: RunID, in session: PostgresSession) async throws -> Bool {
+        try await session.query(
+            """
+            SELECT EXISTS (
+                SELECT FROM pg_catalog.pg_depend AS d
+                JOIN pg_catalog.pg_rewrite AS w ON w.oid = d.objid AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+                JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid
+                JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                WHERE n.nspname = $1)
+            """, [runID.schemaName], action: "look for views on the run's tables"
+        ).firstValue == "t"
+    }
+
+    /// Drops a run's schema, table by table and without CASCADE, so that a view that still shows it refuses.
+    public static func drop(_ runID: RunID, in session: PostgresSession) async throws {
+        let schema = SQL.identifier(runID.schemaName)
+        let tables = try await session.query(
+            """
+            SELECT c.relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY c.relname
+            """, [runID.schemaName], action: "list the run's tables"
+        ).rows.map { $0[0] ?? "" }
+        for table in tables {
+            try await session.execute(
+                "DROP TABLE \(schema).\(SQL.identifier(table))", action: "drop the table '\(table)' of run \(runID)")
+        }
+        try await session.execute("DROP SCHEMA \(schema)", action: "drop the schema of run \(runID)")
+    }
+}
+
+extension ScriptParameters {
+    /// For scripts that use no parameter.
+    static var none: ScriptParameters {
+        var generator = SystemRandomNumberGenerator()
+        return ScriptParameters(
+            runID: RunID(millisecondsSince1970: 0, using: &generator), clientID: "", environment: "",
+            businessDate: BusinessDate(daysSince1970: 0), cutoff: "", partitionCount: 1)
+    }
+}

@@ -1,0 +1,199 @@
+/// One token of a script. White space is not a token.
+struct SQLToken: Sendable, Hashable {
+    enum Kind: Sendable, Hashable {
+        /// `-- …` without its line feed.
+        case lineComment
+        /// `/* … */`, nested.
+        case blockComment
+        /// A keyword or plain identifier, in lower case.
+        case word(String)
+        /// `"…"`.
+        case quotedIdentifier
+        /// `'…'`, `E'…'`, `$tag$…$tag$`: the content as written, without its quotes.
+        case string(String)
+        /// `:'name'`.
+        case literalParameter(String)
+        /// `:"name"`.
+        case identifierParameter(String)
+        /// `:name`, which is refused.
+        case bareParameter(String)
+        case semicolon
+        /// A number, an operator or a bracket.
+        case other(UInt8)
+    }
+
+    var kind: Kind
+    /// Byte offsets in the script's UTF-8.
+    var range: Range<Int>
+}
+
+/// Splits a script into tokens as psql and the server do: nothing inside strings, quoted identifiers, dollar quotes and
+/// comments is looked at (PostgreSQL, "Lexical Structure"; psql, "SQL Interpolation").
+struct SQLLexer {
+    /// Something that never ends.
+    struct Unterminated: Error {
+        let what: String
+        let offset: Int
+    }
+
+    private let bytes: [UInt8]
+    private var position = 0
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    static func tokens(of bytes: [UInt8]) throws(Unterminated) -> [SQLToken] {
+        var lexer = SQLLexer(bytes)
+        var tokens: [SQLToken] = []
+        while let token = try lexer.next() { tokens.append(token) }
+        return tokens
+    }
+
+    private mutating func next() throws(Unterminated) -> SQLToken? {
+        while position < bytes.count, isSpace(bytes[position]) { position += 1 }
+        guard position < bytes.count else { return nil }
+        let start = position
+        let kind = try scan()
+        return SQLToken(kind: kind, range: start..<position)
+    }
+
+    private mutating func scan() throws(Unterminated) -> SQLToken.Kind {
+        let byte = bytes[position]
+        switch byte {
+        case UInt8(ascii: "-") where peek(1) == UInt8(ascii: "-"):
+            while position < bytes.count, bytes[position] != UInt8(ascii: "\n") { position += 1 }
+            return .lineComment
+        case UInt8(ascii: "/") where peek(1) == UInt8(ascii: "*"):
+            try skipBlockComment()
+            return .blockComment
+        case UInt8(ascii: "'"):
+            return .string(try quoted(by: byte, what: "string", backslashes: false))
+        case UInt8(ascii: "\""):
+            _ = try quoted(by: byte, what: "quoted identifier", backslashes: false)
+            return .quotedIdentifier
+        case UInt8(ascii: "$"):
+            if let text = try dollarQuoted() { return .string(text) }
+            position += 1
+            return .other(byte)
+        case UInt8(ascii: ":"):
+            return try colon()
+        case UInt8(ascii: ";"):
+            position += 1
+            return .semicolon
+        default:
+            if isNameStart(byte) { return try word() }
+            if isDigit(byte) {
+                // A number swallows what sticks to it, so that `1e5` has no word in it.
+                while position < bytes.count, isNamePart(bytes[position]) || bytes[position] == UInt8(ascii: ".") {
+                    position += 1
+                }
+                return .other(byte)
+            }
+            position += 1
+            return .other(byte)
+        }
+    }
+
+    private mutating func word() throws(Unterminated) -> SQLToken.Kind {
+        let start = position
+        while position < bytes.count, isNamePart(bytes[position]) { position += 1 }
+        let text = String(decoding: bytes[start..<position], as: UTF8.self).lowercased()
+        // e'…', b'…', x'…', n'…' and u&'…' are strings; only e'…' has backslashes.
+        if position < bytes.count, bytes[position] == UInt8(ascii: "'"), ["e", "b", "x", "n"].contains(text) {
+            return .string(try quoted(by: UInt8(ascii: "'"), what: "string", backslashes: text == "e"))
+        }
+        return .word(text)
+    }
+
+    private mutating func colon() throws(Unterminated) -> SQLToken.Kind {
+        switch peek(1) {
+        case UInt8(ascii: ":"), UInt8(ascii: "="):
+            position += 2
+            return .other(UInt8(ascii: ":"))
+        case UInt8(ascii: "'"):
+            position += 1
+            return .literalParameter(try quoted(by: UInt8(ascii: "'"), what: "parameter", backslashes: false))
+        case UInt8(ascii: "\""):
+            position += 1
+            return .identifierParameter(try quoted(by: UInt8(ascii: "\""), what: "parameter", backslashes: false))
+        case let byte? where isNamePart(byte) && byte != UInt8(ascii: "$"):
+            position += 1
+            let start = position
+            while position < bytes.count, isNamePart(bytes[position]) { position += 1 }
+            return .bareParameter(String(decoding: bytes[start..<position], as: UTF8.self))
+        default:
+            position += 1
+            return .other(UInt8(ascii: ":"))
+        }
+    }
+
+    /// The content between quotes; a doubled quote stays doubled.
+    private mutating func quoted(by quote: UInt8, what: String, backslashes: Bool) throws(Unterminated) -> String {
+        let start = position
+        position += 1
+        while position < bytes.count {
+            let byte = bytes[position]
+            if backslashes, byte == UInt8(ascii: "\\") {
+                position += 2
+            } else if byte == quote {
+                if peek(1) == quote {
+                    position += 2
+                } else {
+                    position += 1
+                    return String(decoding: bytes[(start + 1)..<(position - 1)], as: UTF8.self)
+                }
+            } else {
+                position += 1
+            }
+        }
+        throw Unterminated(what: what, offset: start)
+    }
+
+    private mutating func dollarQuoted() throws(Unterminated) -> String? {
+        var end = position + 1
+        if end < bytes.count, isDigit(bytes[end]) { return nil }
+        while end < bytes.count, isNamePart(bytes[end]), bytes[end] != UInt8(ascii: "$") { end += 1 }
+        guard end < bytes.count, bytes[end] == UInt8(ascii: "$") else { return nil }
+        let tag = Array(bytes[position...end])
+        let contentStart = end + 1
+        var index = contentStart
+        while index + tag.count <= bytes.count {
+            if bytes[index] == UInt8(ascii: "$"), Array(bytes[index..<(index + tag.count)]) == tag {
+                position = index + tag.count
+                return String(decoding: bytes[contentStart..<index], as: UTF8.self)
+            }
+            index += 1
+        }
+        throw Unterminated(what: "dollar-quoted string", offset: position)
+    }
+
+    private mutating func skipBlockComment() throws(Unterminated) {
+        let start = position
+        var depth = 0
+        while position < bytes.count {
+            if bytes[position] == UInt8(ascii: "/"), peek(1) == UInt8(ascii: "*") {
+                depth += 1
+                position += 2
+            } else if bytes[position] == UInt8(ascii: "*"), peek(1) == UInt8(ascii: "/") {
+                depth -= 1
+                position += 2
+                if depth == 0 { return }
+            } else {
+                position += 1
+            }
+        }
+        throw Unterminated(what: "comment", offset: start)
+    }
+
+    private func peek(_ distance: Int) -> UInt8? {
+        position + distance < bytes.count ? bytes[position + distance] : nil
+    }
+}
+
+private func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+private func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+private func isNameStart(_ byte: UInt8) -> Bool {
+    (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == UInt8(ascii: "_") || byte >= 0x80
+}
+private func isNamePart(_ byte: UInt8) -> Bool {
+    isNameStart(byte) || isDigit(byte) || byte == UInt8(ascii: "$")
+}

@@ -1,0 +1,93 @@
+import JobModel
+public import Postgres
+
+/// The one point in time that a run reads: an exported snapshot, held by this session's open transaction, with ACCESS SHARE
+/// locks on the tables that the scripts read. The locks come first: DDL pierces snapshots, and TRUNCATE or VACUUM FULL after
+/// the export would be seen.
+public struct Snapshot: Sendable {
+    /// What `SET TRANSACTION SNAPSHOT` takes.
+    public let id: String
+    /// The session that holds it; no statement but a check in the snapshot runs on it.
+    public let session: PostgresSession
+
+    /// Begins on `session`, locks the tables and exports.
+    ///
+    /// - Parameter tables: qualified names from `tablesRead(by:in:)`.
+    public static func export(on session: PostgresSession, locking tables: [String]) async throws -> Snapshot {
+        var statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "SET LOCAL lock_timeout = '60s'"]
+        if !tables.isEmpty {
+            let names = tables.map {
+                $0.split(separator: ".").map { SQL.identifier(String($0)) }.joined(separator: ".")
+            }
+            statements.append("LOCK TABLE \(names.joined(separator: ", ")) IN ACCESS SHARE MODE")
+        }
+        statements.append("SELECT pg_catalog.pg_export_snapshot()")
+        let id = try await session.execute(statements.joined(separator: "; "), action: "export the run's snapshot")
+        return Snapshot(id: id.firstValue ?? "", session: session)
+    }
+
+    /// Takes over a snapshot that another session still holds, and exports it again, so that it lives when the first
+    /// holder is gone.
+    public static func adopt(_ id: String, on session: PostgresSession) async throws -> Snapshot {
+        do {
+            let exported = try await session.execute(
+                """
+                BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT \(SQL.literal(id));
+                SELECT pg_catalog.pg_export_snapshot()
+                """, action: "take over the run's snapshot")
+            return Snapshot(id: exported.firstValue ?? "", session: session)
+        } catch let error as PostgresError where error.sqlState != nil && !error.isRetryable {
+            throw WorkTransaction.SnapshotLost(description: "\(error)")
+        }
+    }
+
+    /// Lets it go.
+    public func release() async { await session.close() }
+
+    /// The tables outside of `bda`, `report_oibl` and the catalogues that the scripts name as `schema.table`.
+    public static func tablesRead(by scripts: [SegmentScript], in session: PostgresSession) async throws -> [String] {
+        let names = Set(scripts.filter { $0.segment.reads == .vault }.flatMap(\.text.qualifiedNames))
+            .filter {
+                !["bda", "report_oibl", "pg_catalog", "information_schema"].contains($0.split(separator: ".")[0])
+            }
+        return try await session.query(
+            """
+            SELECT n.nspname || '.' || c.relname
+            FROM unnest($1::text[]) AS name
+            JOIN pg_catalog.pg_namespace AS n ON n.nspname = split_part(name, '.', 1)
+            JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = split_part(name, '.', 2)
+            WHERE c.relkind IN ('r', 'p', 'v') ORDER BY 1
+            """, [SQL.array(names.sorted())], action: "look up the tables that the scripts read"
+        ).rows.compactMap { $0[0] }
+    }
+
+    /// The page ranges of a table, `count` of them and of equal size; the last one is open at its end.
+    public static func pageRanges(
+        of table: String, count: Int, in session: PostgresSession
+    ) async throws -> [(from: Int, to: Int?)] {
+        let pages =
+            try await session.query(
+                """
+                SELECT pg_catalog.pg_relation_size($1::pg_catalog.regclass) / pg_catalog.current_setting('block_size')::bigint
+                """, [table], action: "measure the table \(table)"
+            ).firstValue.flatMap { Int($0) } ?? 0
+        return (0..<count).map { (pages * $0 / count, $0 + 1 == count ? nil : pages * ($0 + 1) / count) }
+    }
+}
+
+extension ScriptText {
+    /// What looks like `schema.table` in the statements, in lower case.
+    var qualifiedNames: Set<String> {
+        var names: Set<String> = []
+        for tokens in tokenStatements {
+            for index in tokens.indices.dropLast(2) {
+                if case .word(let schema) = tokens[index].kind, tokens[index + 1].kind == .other(UInt8(ascii: ".")),
+                    case .word(let table) = tokens[index + 2].kind
+                {
+                    names.insert("\(schema).\(table)")
+                }
+            }
+        }
+        return names
+    }
+}

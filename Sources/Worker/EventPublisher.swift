@@ -1,0 +1,104 @@
+import Foundation
+import JobModel
+import Kafka
+import Service
+import Warehouse
+
+/// Publishes a worker's events, off the way of its jobs. An event that cannot be sent is no harm: the ledger knows the
+/// result, and the coordinator publishes what a worker still owes.
+actor EventPublisher: Service {
+    private let producer: KafkaProducer
+    private let ledger: Ledger
+    private let topic: String
+    private let source: String
+    private let logger: Logger
+    /// Asked for when nothing more will be published: `run` then ends with the last delivery.
+    private let drain: GracefulShutdown
+
+    private let waiting: AsyncStream<Outgoing>
+    private let entry: AsyncStream<Outgoing>.Continuation
+    private var sent: [JobID] = []
+
+    private struct Outgoing: Sendable {
+        let message: KafkaMessage
+        /// The job whose completion the message tells.
+        let completed: JobID?
+    }
+
+    /// At most this many events wait for the broker; with the broker down, later ones are left to the coordinator.
+    private static let maximumWaiting = 10_000
+
+    init(
+        producer: KafkaProducer, ledger: Ledger, topic: String, workerID: String, drain: GracefulShutdown,
+        logger: Logger
+    ) {
+        self.producer = producer
+        self.ledger = ledger
+        self.topic = topic
+        source = "/bda/worker/\(workerID)"
+        self.logger = logger
+        self.drain = drain
+        (waiting, entry) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumWaiting))
+    }
+
+    /// Takes an event to be sent soon.
+    func publish<Body: EventBody>(_ event: Event<Body>) {
+        do {
+            let message = try KafkaMessage(
+                CloudEvent(event, source: source, at: Date()), topic: topic, key: event.run.runID)
+            entry.yield(Outgoing(message: message, completed: (event.body as? JobCompleted)?.jobID))
+        } catch {
+            logger.error("unable to encode an event", metadata: [.error: "\(error)"])
+        }
+    }
+
+    func run() async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.noteSentEvents() }
+            // These two end when the drain has begun and the last event is delivered.
+            group.addTask {
+                await withDiscardingTaskGroup { sends in
+                    for await outgoing in self.waiting {
+                        sends.addTask { await self.send(outgoing.message, completed: outgoing.completed) }
+                    }
+                }
+            }
+            group.addTask {
+                try? await self.drain.wait()
+                self.entry.finish()
+            }
+            await group.next()
+            await group.next()
+            group.cancelAll()
+        }
+        await flushNotes()
+    }
+
+    private func send(_ message: KafkaMessage, completed: JobID?) async {
+        do {
+            try await producer.send(message)
+            if let completed { sent.append(completed) }
+        } catch {
+            logger.warning("unable to publish an event", metadata: [.error: "\(error)", .topic: "\(topic)"])
+        }
+    }
+
+    private func noteSentEvents() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(200))
+            await flushNotes()
+        }
+    }
+
+    private func flushNotes() async {
+        guard !sent.isEmpty else { return }
+        let noted = sent
+        sent = []
+        do {
+            try await ledger.markEventsSent(noted)
+        } catch {
+            // The coordinator publishes them again, with the same ids.
+            logger.debug("unable to note sent events", metadata: [.error: "\(error)"])
+        }
+    }
+}

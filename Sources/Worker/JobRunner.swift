@@ -1,0 +1,71 @@
+import JobModel
+import ObjectStore
+import Postgres
+import Service
+import Warehouse
+
+/// Does the work of one claim: a straight line from the transaction's begin to its commit.
+struct JobRunner: Sendable {
+    let workerID: String
+    let stores: StoreCache
+
+    /// Runs the job on `session` and commits its result. Nil: it was done before by another attempt.
+    func run(
+        _ job: RunningJob, of run: RunRecord, script: RunScript, on session: PostgresSession
+    ) async throws -> JobResult? {
+        let clock = ContinuousClock()
+        let start = clock.now
+        let claim = job.claim
+        if let former = claim.former { try await end(former, on: session) }
+        let segment = script.script.segment
+        var parameters = run.parameters
+        switch segment.split {
+        case .bucket: parameters.partition = claim.jobID.partition
+        case .pages: parameters.pages = (claim.pageFrom ?? 0, claim.pageTo)
+        case .none: break
+        }
+        let statements = try script.script.text.statements(with: parameters)
+        try Task.checkCancellation()
+        let transactionID = try await WorkTransaction.begin(
+            in: session, snapshotID: segment.reads == .vault ? run.snapshotID : nil)
+        var result: JobResult
+        switch segment.kind {
+        case .archive:
+            let pipeline = ExportPipeline(
+                session: session, store: try await stores.store(for: run.output), run: run, jobID: claim.jobID,
+                reportRows: { job.report(rows: $0) })
+            let output = try await pipeline.export(
+                query: statements[0], columns: script.columns, segment: segment)
+            result = JobResult(
+                rows: output.rows, bytes: output.parts.reduce(0) { $0 + $1.bytes }, durationMs: 0, parts: output.parts,
+                totals: output.totals)
+        default:
+            var rows = 0
+            for statement in statements {
+                try Task.checkCancellation()
+                rows += try await session.execute(statement, action: "run \(segment.name)").affectedRows
+                job.report(rows: rows)
+            }
+            result = JobResult(rows: rows, bytes: 0, durationMs: 0, parts: [], totals: [])
+        }
+        try Task.checkCancellation()
+        result.durationMs = Int((clock.now - start) / .milliseconds(1))
+        let isFirst = try await WorkTransaction.commit(
+            in: session, claim: claim, workerID: workerID, transactionID: transactionID, result: result)
+        return isFirst ? result : nil
+    }
+
+    /// Takes a job over: the session of the attempt whose lease ran out is ended, and gone, before the work begins, so that
+    /// it can commit nothing any more.
+    private func end(_ former: PostgresSession.Backend, on session: PostgresSession) async throws {
+        let isGone = try await session.query(
+            "SELECT bda.end_backend($1::int, $2::timestamptz, 5000)", ["\(former.pid)", former.start],
+            action: "end the former worker's session"
+        ).firstValue
+        guard isGone == "t" else {
+            throw PostgresError(
+                sqlState: "55006", message: "the former worker's session \(former.pid) has not ended within 5 seconds",
+                action: "take the job over", isConnectionLost: true)
+        }
+    }
+}

@@ -1,0 +1,207 @@
+import Foundation
+import JobModel
+import Kafka
+import Postgres
+import Service
+import Warehouse
+
+/// One slot of a worker: it takes a job, does it, says how it ended, and takes the next.
+///
+/// Kafka brings jobs and the ledger decides: a message is a hint that is acknowledged as soon as the claim is settled, won
+/// or refused. When no message came for a second, the slot asks the ledger itself, so that no job waits behind a busy
+/// worker's partition, a lost message or a rebalance.
+struct JobSlot: Sendable {
+    let number: Int
+    let worker: WorkerContext
+
+    /// Runs until the worker drains. Returns after the last job has ended.
+    func run() async {
+        var session: PostgresSession?
+        var failures = 0
+        // While the ledger has jobs that no message brought, there is nothing to wait for.
+        var wait = Duration.seconds(1)
+        while !worker.drain.isRequested {
+            do {
+                let current: PostgresSession
+                if let session, await session.isConnected {
+                    current = session
+                } else {
+                    current = try await PostgresSession.connect(
+                        worker.settings.database, purpose: "worker slot \(number)")
+                    session = current
+                }
+                let backend = try await current.backend()
+                worker.readiness.set("database", isReady: true)
+                let (claim, isFromLedger) = try await take(for: backend, within: wait)
+                wait = isFromLedger ? .zero : .seconds(1)
+                if let claim {
+                    let isClean = await perform(claim, on: current)
+                    if !isClean {
+                        await current.close()
+                        session = nil
+                    }
+                }
+                failures = 0
+            } catch is CancellationError {
+                break
+            } catch {
+                failures += 1
+                await session?.close()
+                session = nil
+                worker.readiness.set("database", isReady: false, reason: "\(error)")
+                worker.logger.warning(
+                    "unable to take a job",
+                    metadata: [.error: "\(error)", .hint: "\((error as? PostgresError)?.hint ?? "")"])
+                await worker.drain.wait(atMost: worker.settings.idleRetry.delay(afterAttempt: failures))
+            }
+        }
+        await session?.close()
+    }
+
+    /// A claim: from a message if one comes in time, else from the ledger. Nil: there was nothing to be had.
+    private func take(
+        for backend: PostgresSession.Backend, within time: Duration
+    ) async throws -> (claim: Claim?, isFromLedger: Bool) {
+        guard let message = try await worker.nextMessage(within: time) else {
+            if worker.drain.isRequested { return (nil, false) }
+            let claim = try await worker.claim(nil, backend: backend)
+            if claim != nil { worker.metrics.claimed("from_ledger") }
+            return (claim, claim != nil)
+        }
+        // A message that is received is settled here, drain or not: it was taken off the queue.
+        guard let jobID = await worker.decode(message) else {
+            await worker.acknowledge(message)
+            return (nil, false)
+        }
+        let claim = try await worker.claim(jobID, backend: backend)
+        await worker.acknowledge(message)
+        worker.metrics.claimed(claim == nil ? "refused" : "won")
+        return (claim, false)
+    }
+
+    /// Does the job and reports its end. False when the session is not to be used again.
+    private func perform(_ claim: Claim, on session: PostgresSession) async -> Bool {
+        let job = RunningJob(claim: claim, session: session)
+        worker.metrics.running(worker.running.insert(job))
+        defer {
+            job.markEnded()
+            worker.metrics.running(worker.running.remove(job))
+        }
+        var logger = worker.logger
+        logger[metadataKey: .jobID] = "\(claim.jobID)"
+        logger[metadataKey: .attempt] = "\(claim.attempt)"
+        if let former = claim.former {
+            worker.metrics.takeovers.increment(by: 1)
+            logger.warning(
+                "taking the job over from a worker whose lease ran out", metadata: [.backendPID: "\(former.pid)"])
+        }
+        var retry = RetryPolicy(attempts: 1, base: .seconds(5), maximum: .seconds(300))
+        do {
+            let run = try await worker.runs.run(claim.jobID.run)
+            retry = RetryPolicy(
+                attempts: run.maxAttempts, base: .seconds(run.retryBaseSeconds), maximum: .seconds(run.retryMaxSeconds))
+            let script = try await worker.runs.script(of: claim.jobID.segment, in: run)
+            await worker.events.publish(
+                Event(
+                    run: run.context,
+                    body: JobStarted(jobID: claim.jobID, attempt: claim.attempt, workerID: worker.settings.workerID)))
+            logger.debug("job started")
+            let result = try await withTimeLimit(of: run.jobTimeoutSeconds, for: job) {
+                try await worker.runner.run(job, of: run, script: script, on: session)
+            }
+            guard let result else {
+                logger.info("the job was done before by another attempt")
+                return true
+            }
+            worker.metrics.completed(claim, result)
+            logger.info(
+                "job completed",
+                metadata: [
+                    .rows: "\(result.rows)", .bytes: "\(result.bytes)", .durationMs: "\(result.durationMs)",
+                ])
+            await worker.events.publish(
+                Event(
+                    run: run.context,
+                    body: JobCompleted(
+                        jobID: claim.jobID, attempt: claim.attempt, workerID: worker.settings.workerID,
+                        rows: result.rows,
+                        bytes: result.bytes, partCount: result.parts.count, totals: result.totals,
+                        durationMs: result.durationMs)))
+            return true
+        } catch {
+            job.markEnded()
+            await session.close()
+            let failure = OutcomeRules.failure(
+                for: error, stopped: job.stopReason, attempt: claim.attempt, retry: retry)
+            await report(failure, of: claim, logger: logger)
+            return false
+        }
+    }
+
+    /// Writes the end of an attempt into the ledger, then publishes it. A ledger that cannot be reached is tried again until
+    /// the lease is over anyway.
+    private func report(_ failure: AttemptFailure, of claim: Claim, logger: Logger) async {
+        worker.metrics.ended(failure)
+        let metadata: Logger.Metadata = [
+            .outcome: "\(failure.outcome.name)", .code: "\(failure.code)", .error: "\(failure.message)",
+            .hint: "\(failure.hint ?? "")",
+        ]
+        if case .lost = failure.outcome {
+            logger.warning("the claim was lost; the attempt changes nothing", metadata: metadata)
+            return
+        }
+        let deadline = ContinuousClock.now + .seconds(worker.settings.leaseSeconds)
+        var delay = Duration.milliseconds(100)
+        while true {
+            do {
+                let isMine = try await worker.ledger.endAttempt(
+                    claim, outcome: failure.outcome, code: failure.code, message: failure.message, hint: failure.hint)
+                guard isMine else {
+                    logger.warning(
+                        "the claim was lost before the end of the attempt could be recorded", metadata: metadata)
+                    return
+                }
+                break
+            } catch {
+                guard ContinuousClock.now < deadline, !Task.isCancelled else {
+                    logger.error(
+                        "unable to record the end of the attempt; its lease will run out",
+                        metadata: [.error: "\(error)"])
+                    return
+                }
+                try? await Task.sleep(for: delay)
+                delay = min(delay * 2, .seconds(2))
+            }
+        }
+        switch failure.outcome {
+        case .rejected: logger.error("job rejected", metadata: metadata)
+        default: logger.warning("attempt ended without a result", metadata: metadata)
+        }
+        guard let run = try? await worker.runs.run(claim.jobID.run) else { return }
+        var retryAt: String?
+        if case .retry(let seconds) = failure.outcome {
+            retryAt = Timestamp.text(of: Date(timeIntervalSinceNow: seconds))
+        }
+        await worker.events.publish(
+            Event(
+                run: run.context,
+                body: JobFailed(
+                    jobID: claim.jobID, attempt: claim.attempt, workerID: worker.settings.workerID,
+                    outcome: failure.outcome.name, code: failure.code, message: failure.message, hint: failure.hint,
+                    retryAt: retryAt)))
+    }
+
+    /// Runs the work in a task of its own, which `RunningJob.stop` can cancel, and stops it when its time is over.
+    private func withTimeLimit<Value: Sendable>(
+        of seconds: Int, for job: RunningJob, _ work: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        let task = Task { try await work() }
+        job.attach { task.cancel() }
+        let timer = Task {
+            try await Task.sleep(for: .seconds(seconds))
+            await job.stop(.timeLimit(seconds: seconds))
+        }
+        defer { timer.cancel() }
+        return try await task.value
+    }
+}

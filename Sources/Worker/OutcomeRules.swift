@@ -1,0 +1,72 @@
+import JobModel
+import ObjectStore
+import Postgres
+import Service
+import Warehouse
+
+/// Why an attempt was stopped from outside.
+enum StopReason: Sendable {
+    /// The lease is another's.
+    case claimLost
+    /// The worker shuts down and its drain budget is over.
+    case shutdown
+    /// `BDA_JOB_TIMEOUT_SECONDS` of the run is over.
+    case timeLimit(seconds: Int)
+}
+
+/// How an attempt ended without a result: the outcome, and what people read about it.
+struct AttemptFailure: Sendable {
+    var outcome: JobOutcome
+    /// SQLSTATE, S3 code or our own word: a bounded set, good as a metric's label.
+    var code: String
+    var message: String
+    var hint: String?
+}
+
+/// The one table from errors to outcomes.
+///
+/// | what happened | outcome |
+/// | --- | --- |
+/// | the claim was lost | lost |
+/// | the worker shuts down | interrupted |
+/// | serialization failure, lost connection, too few resources, throttling, 5xx, time limit | retry |
+/// | the run's snapshot is gone | rejected, `snapshot_lost` |
+/// | syntax, missing table, refused access, a script that is wrong, all that is not known | rejected |
+enum OutcomeRules {
+    static func failure(
+        for error: any Error, stopped: StopReason?, attempt: Int, retry: RetryPolicy
+    ) -> AttemptFailure {
+        let pause = JobOutcome.retry(after: retry.delay(afterAttempt: attempt) / .seconds(1))
+        switch stopped {
+        case .claimLost:
+            return AttemptFailure(outcome: .lost, code: "claim_lost", message: "another attempt has the job")
+        case .shutdown:
+            return AttemptFailure(
+                outcome: .interrupted, code: "shutdown", message: "the worker shut down before the job was done")
+        case .timeLimit(let seconds):
+            return AttemptFailure(
+                outcome: pause, code: "time_limit",
+                message: "the job took longer than \(seconds) seconds",
+                hint: "raise BDA_JOB_TIMEOUT_SECONDS or BDA_PARTITIONS")
+        case nil: break
+        }
+        func ended(_ isRetryable: Bool, code: String, hint: String?) -> AttemptFailure {
+            AttemptFailure(
+                outcome: isRetryable ? pause : .rejected, code: code, message: "\(error)",
+                hint: hint)
+        }
+        switch error {
+        case let error as PostgresError:
+            return ended(
+                error.isRetryable, code: error.sqlState ?? "connection_lost", hint: error.hint)
+        case let error as ObjectStoreError:
+            return ended(error.isRetryable, code: error.s3Code ?? error.kind.rawValue, hint: error.hint)
+        case is WorkTransaction.SnapshotLost:
+            return ended(false, code: "snapshot_lost", hint: "a new run reads a new snapshot")
+        case is ControlTotalCounter.NotSummable:
+            return ended(false, code: "not_summable", hint: "the columns of @totals must be finite numbers")
+        case is ScriptProblem: return ended(false, code: "script", hint: nil)
+        default: return ended(false, code: "unexpected", hint: "this is a bug; please report it with the worker's log")
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import JobModel
+import ObjectStore
+import Service
+import Warehouse
+
+/// The runs and scripts that a worker has read from the ledger. What decides a job's bytes never changes during a run, so
+/// each is read once; the snapshot's id, which may change when a keeper takes over, is read again on `forget`.
+actor RunCache {
+    private let ledger: Ledger
+    private var runs: [RunID: RunRecord] = [:]
+    private var scripts: [RunID: [SegmentName: RunScript]] = [:]
+
+    /// Runs of a few days, clients and repetitions at once.
+    private static let maximumRuns = 16
+
+    init(ledger: Ledger) { self.ledger = ledger }
+
+    func run(_ runID: RunID) async throws -> RunRecord {
+        if let run = runs[runID] { return run }
+        guard let run = try await ledger.run(runID) else { throw UnknownRun(runID: runID) }
+        if runs.count >= Self.maximumRuns, let oldest = runs.keys.min() { forget(oldest) }
+        runs[runID] = run
+        return run
+    }
+
+    func script(of segment: SegmentName, in run: RunRecord) async throws -> RunScript {
+        if let script = scripts[run.runID]?[segment] { return script }
+        guard let script = try await ledger.script(of: segment, in: run.runID) else {
+            throw UnknownRun(runID: run.runID)
+        }
+        scripts[run.runID, default: [:]][segment] = script
+        return script
+    }
+
+    func forget(_ runID: RunID) {
+        runs[runID] = nil
+        scripts[runID] = nil
+    }
+}
+
+/// The ledger holds a job of a run that it does not hold.
+struct UnknownRun: Error, CustomStringConvertible {
+    let runID: RunID
+
+    var description: String { "the ledger holds no run \(runID) with this segment" }
+}
+
+/// The stores that runs write to, opened once each. A run's row says where; how to get in is the worker's own setting.
+actor StoreCache {
+    private let environment: [String: String]
+    private let connections: Int
+    private let onRetry: @Sendable (ObjectStoreError, Duration) -> Void
+    private var stores: [String: any ObjectStore] = [:]
+
+    /// - Parameters:
+    ///   - environment: the process environment, with the settings that say how to get in.
+    ///   - connections: requests at the same time.
+    ///   - onRetry: told of each try that failed and is going to be repeated.
+    init(
+        environment: [String: String], connections: Int,
+        onRetry: @escaping @Sendable (ObjectStoreError, Duration) -> Void
+    ) {
+        self.environment = environment
+        self.connections = connections
+        self.onRetry = onRetry
+    }
+
+    func store(for output: String) throws -> any ObjectStore {
+        if let store = stores[output] { return store }
+        var reader = SettingsReader(environment: environment.merging(["BDA_OUTPUT": output]) { _, new in new })
+        let configuration = ObjectStoreConfiguration(settings: &reader, environment: environment)
+        try reader.finish()
+        let store = try configuration.open(connections: connections, onRetry: onRetry)
+        stores[output] = store
+        return store
+    }
+}

@@ -1,0 +1,81 @@
+import BlockingIO
+import Postgres
+import struct Synchronization.Atomic
+import Warehouse
+
+/// One attempt under way, as others see it: they read its progress and may stop it.
+final class RunningJob: Sendable {
+    let claim: Claim
+    private let session: PostgresSession
+    private let progress = Atomic<Int>(0)
+    private let state = Mutex(State())
+
+    private struct State {
+        var reason: StopReason?
+        var cancel: (@Sendable () -> Void)?
+        var isEnded = false
+    }
+
+    init(claim: Claim, session: PostgresSession) {
+        self.claim = claim
+        self.session = session
+    }
+
+    /// Rows read so far.
+    var rows: Int { progress.load(ordering: .relaxed) }
+
+    func report(rows: Int) { progress.store(rows, ordering: .relaxed) }
+
+    /// Why it was stopped, if it was.
+    var stopReason: StopReason? { state.withLock { $0.reason } }
+
+    /// How `stop` cancels the task that does the work.
+    func attach(_ cancel: @escaping @Sendable () -> Void) {
+        let isStopped = state.withLock { state in
+            state.cancel = cancel
+            return state.reason != nil
+        }
+        if isStopped { cancel() }
+    }
+
+    /// Ends the work: the task is cancelled, which ends transfers, and the running statement is cancelled. The first
+    /// reason counts. A cancellation that arrives between two statements is lost, so it is sent again until the attempt
+    /// has ended.
+    func stop(_ reason: StopReason) async {
+        let cancel = state.withLock { state -> (@Sendable () -> Void)? in
+            guard state.reason == nil, !state.isEnded else { return nil }
+            state.reason = reason
+            return state.cancel
+        }
+        cancel?()
+        while !(state.withLock { $0.isEnded }) {
+            await session.cancel()
+            try? await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    func markEnded() { state.withLock { $0.isEnded = true } }
+}
+
+/// The attempts of this worker that are under way.
+final class RunningJobs: Sendable {
+    private let jobs = Mutex<[ObjectIdentifier: RunningJob]>([:])
+
+    var all: [RunningJob] { jobs.withLock { Array($0.values) } }
+
+    /// Returns how many there are then.
+    func insert(_ job: RunningJob) -> Int {
+        jobs.withLock { jobs in
+            jobs[ObjectIdentifier(job)] = job
+            return jobs.count
+        }
+    }
+
+    /// Returns how many there are then.
+    func remove(_ job: RunningJob) -> Int {
+        jobs.withLock { jobs in
+            jobs[ObjectIdentifier(job)] = nil
+            return jobs.count
+        }
+    }
+}

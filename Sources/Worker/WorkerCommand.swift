@@ -1,0 +1,208 @@
+import Foundation
+import JobModel
+import Kafka
+import ObjectStore
+import Postgres
+import Service
+import Warehouse
+
+/// `bda-worker`.
+@main
+struct WorkerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bda-worker",
+        abstract:
+            "Takes jobs of business dates from Kafka and the ledger, runs their SQL, and uploads what they export.",
+        discussion: """
+            Settings come from the environment; --settings lists them all. Start as many as you like. SIGTERM: no new job,
+            running ones get BDA_DRAIN_SECONDS, then they are interrupted and given back.
+
+            EXIT CODES
+              0 drained, 2 a setting is wrong, 3 run 'bda-coordinator setup', 20 database, 21 Kafka, 22 store unavailable,
+              32 jobs were interrupted because the drain took too long
+
+            EXAMPLES
+              BDA_WORKER_SLOTS=4 BDA_DB_MAX_CONNS=6 bda-worker
+            """)
+
+    @Flag(help: "List all settings with their defaults, and do nothing else.")
+    var settings = false
+
+    @Flag(help: "End when the process that started this one has ended.")
+    var exitWithParent = false
+
+    mutating func run() async throws {
+        if settings {
+            print(SettingDefinition.referenceTable)
+            return
+        }
+        let endsWithParent = exitWithParent
+        do {
+            let code = try await WorkerProgram(
+                environment: ProcessInfo.processInfo.environment, endsWithParent: endsWithParent
+            ).run()
+            if code != .completed { throw code }
+        } catch let code as ExitCode {
+            throw code
+        } catch {
+            let (code, hint) = Self.ending(of: error)
+            var text = "bda-worker: \(error)\n"
+            if let hint { text += "hint: \(hint)\n" }
+            FileHandle.standardError.write(Data(text.utf8))
+            throw code
+        }
+    }
+
+    /// The one table from errors that end a worker to exit codes.
+    static func ending(of error: any Error) -> (ExitCode, hint: String?) {
+        switch error {
+        case is SettingsError: (.usage, nil)
+        case let error as LedgerMissing: (.setupNeeded, error.hint)
+        case let error as PostgresError: (.databaseUnavailable, error.hint)
+        case let error as KafkaError where error.isUnknownTopic: (.setupNeeded, "run 'bda-coordinator setup'")
+        case let error as KafkaError: (.kafkaUnavailable, error.hint)
+        case let error as ObjectStoreError: (.storeUnavailable, error.hint)
+        case let error as HealthEndpointError: (.usage, error.hint)
+        case is CancellationError: (.interrupted, nil)
+        default: (.bug, "this is a bug; please report it with the log")
+        }
+    }
+}
+
+/// The database has no ledger, or Kafka no topics.
+struct LedgerMissing: Error, CustomStringConvertible {
+    let description: String
+    let hint = "run 'bda-coordinator setup'"
+}
+
+/// The wiring of a worker.
+struct WorkerProgram {
+    let environment: [String: String]
+    let endsWithParent: Bool
+
+    /// Runs until a signal comes and the drain is over.
+    func run() async throws -> ExitCode {
+        let settings = try WorkerSettings(environment: environment)
+        LoggingSystem.bootstrap(format: settings.logFormat, level: settings.logLevel)
+        var logger = Logger(label: "bda.worker")
+        logger[metadataKey: .workerID] = "\(settings.workerID)"
+
+        let registry = MetricsRegistry()
+        let metrics = WorkerMetrics(registry: registry, slots: settings.slots)
+        let readiness = Readiness(["database", "kafka"])
+        try await checkDatabase(settings)
+        let stores = StoreCache(environment: environment, connections: settings.slots * 2 + 1) {
+            [logger] error, delay in
+            logger.warning(
+                "a request to the store failed and is tried again",
+                metadata: [.error: "\(error)", .delayMs: "\(Int(delay / .milliseconds(1)))"])
+        }
+        try await checkStore(settings)
+        try await checkTopics(settings, logger: logger)
+        readiness.set("kafka", isReady: true)
+
+        let (drain, eventsDrain) = (GracefulShutdown(), GracefulShutdown())
+        let ledger = Ledger(settings.database, purpose: "worker ledger")
+        let producer = try await KafkaProducer.make(
+            configuration: settings.kafka, linger: .milliseconds(5), logger: logger)
+        let consumer = try await KafkaConsumer.make(
+            configuration: settings.kafka, group: settings.topics.workerGroup, topics: [settings.topics.jobs],
+            metrics: registry, logger: logger)
+        let events = EventPublisher(
+            producer: producer, ledger: ledger, topic: settings.topics.events, workerID: settings.workerID,
+            drain: eventsDrain, logger: logger)
+        let worker = WorkerContext(
+            settings: settings, logger: logger, ledger: ledger, consumer: consumer, producer: producer, events: events,
+            runs: RunCache(ledger: ledger), runner: JobRunner(workerID: settings.workerID, stores: stores),
+            drain: drain,
+            readiness: readiness, metrics: metrics)
+
+        var members: [ServiceGroup.Member] = []
+        if settings.httpPort != 0 {
+            members.append(
+                .init("health", try HealthEndpoint(port: settings.httpPort, readiness: readiness, registry: registry)))
+        }
+        if endsWithParent { members.append(.init("parent", ParentWatch())) }
+        members += [
+            .init("events", events, drain: eventsDrain, limit: .seconds(5)),
+            .init("consumer", ConsumerService(consumer: consumer)),
+            .init("leases", LeaseKeeper(worker: worker)),
+            .init("slots", SlotService(worker: worker), drain: drain, limit: .seconds(settings.drainSeconds)),
+        ]
+        logger.info(
+            "worker started",
+            metadata: [
+                .version: "\(Version.current)", .count: "\(settings.slots)",
+                .address: "\(settings.kafka.bootstrapServers)",
+            ])
+        let ending = try await ServiceGroup(members, abortCode: .drainExceeded, logger: logger).run()
+        try? await consumer.close()
+        try? await producer.close(within: .seconds(5))
+        await ledger.close()
+        logger.info("worker ended")
+        return ending.overdue.contains("slots") ? .drainExceeded : .completed
+    }
+
+    private func checkDatabase(_ settings: WorkerSettings) async throws {
+        let session = try await PostgresSession.connect(settings.database, purpose: "worker check")
+        let exists = try await session.execute(
+            "SELECT pg_catalog.to_regclass('bda.job') IS NOT NULL", action: "look for the ledger"
+        ).firstValue
+        await session.close()
+        guard exists == "t" else {
+            throw LedgerMissing(description: "the database \(settings.database.address) has no ledger (schema bda)")
+        }
+    }
+
+    private func checkStore(_ settings: WorkerSettings) async throws {
+        try await settings.output.open(connections: 1).check()
+    }
+
+    private func checkTopics(_ settings: WorkerSettings, logger: Logger) async throws {
+        let admin = try await KafkaAdmin.make(configuration: settings.kafka, logger: logger)
+        let existing = try await admin.topics(within: .seconds(20))
+        try await admin.close()
+        let missing = [settings.topics.jobs, settings.topics.events, settings.topics.deadLetters].filter {
+            existing[$0] == nil
+        }
+        guard missing.isEmpty else {
+            throw LedgerMissing(
+                description:
+                    "Kafka at \(settings.kafka.bootstrapServers) has no topic \(missing.joined(separator: ", "))")
+        }
+    }
+}
+
+/// The slots as one service: it ends when all of them have drained; cancelled, it interrupts what runs.
+private struct SlotService: Service {
+    let worker: WorkerContext
+
+    func run() async throws {
+        await withTaskCancellationHandler {
+            await withDiscardingTaskGroup { group in
+                for number in 1...worker.settings.slots {
+                    group.addTask { await JobSlot(number: number, worker: worker).run() }
+                }
+            }
+        } onCancel: {
+            for job in worker.running.all {
+                // The handler cannot wait; the slot does, for its job's end.
+                Task { await job.stop(.shutdown) }
+            }
+        }
+    }
+}
+
+private struct ConsumerService: Service {
+    let consumer: KafkaConsumer
+
+    func run() async throws { try await consumer.run() }
+}
+
+/// Ends, and with it the worker, when the process that started it is gone.
+private struct ParentWatch: Service {
+    func run() async throws {
+        let parent = getppid()
+        while getppid() == parent, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(500)) }
+    }
+}

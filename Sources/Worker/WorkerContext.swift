@@ -1,0 +1,71 @@
+import Foundation
+import JobModel
+import Kafka
+import Postgres
+import Service
+import Warehouse
+
+/// What the slots of a worker share.
+struct WorkerContext: Sendable {
+    let settings: WorkerSettings
+    let logger: Logger
+    let ledger: Ledger
+    let consumer: KafkaConsumer
+    let producer: KafkaProducer
+    let events: EventPublisher
+    let runs: RunCache
+    let runner: JobRunner
+    let running = RunningJobs()
+    /// Asked for when no more jobs are to be taken.
+    let drain: GracefulShutdown
+    let readiness: Readiness
+    let metrics: WorkerMetrics
+
+    /// The next job request, to whichever slot asked first.
+    func nextMessage(within time: Duration) async throws -> KafkaReceivedMessage? {
+        do {
+            return try await consumer.next(within: time)
+        } catch let error as KafkaError {
+            // Without a broker the ledger still has the jobs: the slot goes on as if no message had come.
+            logger.debug("unable to read a job request", metadata: [.error: "\(error)"])
+            try await Task.sleep(for: time)
+            return nil
+        }
+    }
+
+    /// The job that a message names. What cannot be read goes to the dead-letter topic with the reason, and is nil.
+    func decode(_ message: KafkaReceivedMessage) async -> JobID? {
+        do {
+            return try message.event(of: JobRequested.self).body.jobID
+        } catch {
+            metrics.deadLetters.increment(by: 1)
+            logger.warning(
+                "a message on the jobs topic cannot be read and goes to the dead-letter topic",
+                metadata: [
+                    .error: "\(error)", .topic: "\(message.topic)", .kafkaPartition: "\(message.partition)",
+                    .offset: "\(message.offset)",
+                ])
+            let reason = KafkaHeader(name: "bda_reason", text: "\(error)")
+            let source = KafkaHeader(
+                name: "bda_source", text: "\(message.topic)/\(message.partition)/\(message.offset)")
+            do {
+                try await producer.send(
+                    KafkaMessage(
+                        topic: settings.topics.deadLetters, key: message.key, value: message.value,
+                        headers: message.headers + [reason, source]))
+            } catch {
+                logger.warning("unable to send a message to the dead-letter topic", metadata: [.error: "\(error)"])
+            }
+            return nil
+        }
+    }
+
+    func acknowledge(_ message: KafkaReceivedMessage) async { await consumer.acknowledge(message) }
+
+    /// Claims a job for a slot's session.
+    func claim(_ jobID: JobID?, backend: PostgresSession.Backend) async throws -> Claim? {
+        try await ledger.claim(
+            jobID, clientID: settings.clientID, environment: settings.environment, workerID: settings.workerID,
+            backend: backend, leaseSeconds: settings.leaseSeconds)
+    }
+}

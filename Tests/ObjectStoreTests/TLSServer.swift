@@ -1,0 +1,56 @@
+import Foundation
+
+/// OpenSSL's own test server on a free loopback port, with a certificate for `localhost` that nobody has signed. It
+/// answers every GET with a page about the connection.
+final class TLSServer {
+    static let program = "/usr/bin/openssl"
+
+    let port: Int
+    /// The certificate's file, which is also its authority's.
+    let certificate: String
+    private let folder: URL
+    private let process = Process()
+
+    init() throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("bda-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        certificate = folder.appendingPathComponent("certificate.pem").path
+        let key = folder.appendingPathComponent("key.pem").path
+
+        let maker = Process()
+        maker.executableURL = URL(fileURLWithPath: Self.program)
+        maker.arguments = [
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+            "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
+        ]
+        maker.standardError = FileHandle.nullDevice
+        try maker.run()
+        maker.waitUntilExit()
+
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: Self.program)
+        process.arguments = [
+            "s_server", "-accept", "localhost:0", "-4", "-www", "-cert", certificate, "-key", key,
+        ]
+        process.standardInput = Pipe()
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        // It says `ACCEPT 127.0.0.1:12345` when it listens.
+        var text = ""
+        while !text.contains(/ACCEPT .*\n/) {
+            let more = output.fileHandleForReading.availableData
+            if more.isEmpty { throw POSIXError(.ECHILD) }
+            text += String(decoding: more, as: UTF8.self)
+        }
+        guard let found = text.firstMatch(of: /ACCEPT .*:([0-9]+)/).flatMap({ Int($0.1) }) else {
+            throw POSIXError(.EADDRNOTAVAIL)
+        }
+        port = found
+    }
+
+    deinit {
+        process.terminate()
+        try? FileManager.default.removeItem(at: folder)
+    }
+}

@@ -1,0 +1,247 @@
+import BlockingIO
+import Bytes
+import Foundation
+import Postgres
+import Service
+import TestSupport
+import Testing
+
+@Suite(.enabled(if: TestPostgres.isAvailable, "needs PostgreSQL: run scripts/dev/test.sh"), .timeLimit(.minutes(2)))
+struct PostgresSessionTests {
+    @Test func valuesAndNullsComeBackAsText() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let session = try await PostgresSession.connect(role, purpose: "test")
+            let result = try await session.query(
+                "SELECT $1::int + 1 AS number, $2 AS text, $3::text AS nothing, 0.10 + 0.2 AS money",
+                ["41", "Äpfel, \"quoted\"\n🌍", nil], action: "test")
+            let record = try #require(result.records.first)
+            #expect(try record.integer("number") == 42)
+            #expect(try record.text("text") == "Äpfel, \"quoted\"\n🌍")
+            #expect(record.optional("nothing") == nil)
+            #expect(try record.text("money") == "0.30")
+            await session.close()
+        }
+    }
+
+    @Test func errorsKeepTheSQLStateAndSayWhatIsWorthRetrying() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let session = try await PostgresSession.connect(role, purpose: "test")
+            let missing = await #expect(throws: PostgresError.self) {
+                try await session.execute("SELECT * FROM gone", action: "read what is gone")
+            }
+            #expect(missing?.sqlState == "42P01")
+            #expect(missing?.isRetryable == false)
+            #expect(missing?.description.contains("unable to read what is gone") == true)
+            let serialization = await #expect(throws: PostgresError.self) {
+                try await session.execute(
+                    "DO $$ BEGIN RAISE 'no' USING ERRCODE = '40001'; END $$", action: "fail")
+            }
+            #expect(serialization?.isRetryable == true)
+            await session.close()
+            let closed = await #expect(throws: PostgresError.self) {
+                try await session.execute("SELECT 1", action: "go on")
+            }
+            #expect(closed?.isConnectionLost == true)
+        }
+    }
+
+    @Test func wrongPasswordAndWrongPortNameTheSettingAndTheAddressButNoSecret() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            var wrong = role
+            wrong.password = Secret("hunter2-is-secret")
+            let refused = await #expect(throws: PostgresError.self) {
+                try await PostgresSession.connect(wrong, purpose: "test")
+            }
+            #expect(refused?.hint?.contains("BDA_DB_PASSWORD") == true)
+            #expect(refused.map { "\($0)" }?.contains("hunter2") == false)
+            wrong = role
+            wrong.host = "127.0.0.1"
+            wrong.port = 1
+            let unreachable = await #expect(throws: PostgresError.self) {
+                try await PostgresSession.connect(wrong, purpose: "test")
+            }
+            #expect(unreachable?.hint?.contains("BDA_DB_HOST and BDA_DB_PORT") == true)
+            #expect(unreachable.map { "\($0)" }?.contains("127.0.0.1:1/") == true)
+        }
+    }
+
+    /// The session that ends it is another one; the error is the server's.
+    @Test func aTerminatedSessionIsALostConnection() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let victim = try await PostgresSession.connect(role, purpose: "test")
+            let killer = try await PostgresSession.connect(role, purpose: "test")
+            let backend = try await victim.backend()
+            try await killer.execute("SELECT pg_terminate_backend(\(backend.pid))", action: "end the other session")
+            let error = await #expect(throws: PostgresError.self) {
+                try await victim.execute("SELECT pg_sleep(30)", action: "sleep")
+            }
+            #expect(error?.isRetryable == true)
+            #expect(await victim.isConnected == false)
+            await killer.close()
+        }
+    }
+
+    @Test func cancelEndsARunningStatement() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let session = try await PostgresSession.connect(role, purpose: "test")
+            async let sleeping = session.execute("SELECT pg_sleep(60)", action: "sleep")
+            // The statement may not have begun yet: a cancellation that finds nothing to cancel is lost.
+            let canceller = Task {
+                while !Task.isCancelled {
+                    await session.cancel()
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            let error = await #expect(throws: PostgresError.self) { _ = try await sleeping }
+            canceller.cancel()
+            #expect(error?.isCancelled == true)
+        }
+    }
+
+    @Test func quotingIsWhatTheServerQuotes() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let session = try await PostgresSession.connect(role, purpose: "test")
+            for text in ["", "plain", "it's", "\"", "back\\slash\\'", "Ä\n\t", "$1 :'x' --", "🌍"] {
+                let literal = try await session.execute("SELECT \(SQL.literal(text))", action: "read a literal")
+                #expect(literal.firstValue == text)
+                if !text.isEmpty {
+                    let column = try await session.execute(
+                        "SELECT 1 AS \(SQL.identifier(text))", action: "name a column")
+                    #expect(column.columns == [text])
+                }
+            }
+            let array = try await session.query(
+                "SELECT unnest($1::text[])", [SQL.array(["a,b", "{c}", "\"", "\\", "NULL", ""])],
+                action: "read an array")
+            #expect(array.rows.map { $0[0] } == ["a,b", "{c}", "\"", "\\", "NULL", ""])
+        }
+    }
+
+    @Test func anEnvironmentCannotChangeTheSession() async throws {
+        try await TestPostgres.withDatabase { role, administrator in
+            let setup = try await PostgresSession.connect(administrator, purpose: "test")
+            try await setup.execute(
+                """
+                ALTER DATABASE \(SQL.identifier(role.database)) SET DateStyle = 'German';
+                ALTER DATABASE \(SQL.identifier(role.database)) SET TimeZone = 'Asia/Tokyo';
+                ALTER DATABASE \(SQL.identifier(role.database)) SET extra_float_digits = -5
+                """, action: "set the database up")
+            let session = try await PostgresSession.connect(role, purpose: "test")
+            let result = try await session.execute(
+                "SELECT timestamptz '2026-03-29 02:30+00', date '2026-03-29', 0.1::float8 + 0.2, interval '1 day 2 h'",
+                action: "write values")
+            #expect(result.rows == [["2026-03-29 02:30:00+00", "2026-03-29", "0.30000000000000004", "P1DT2H"]])
+        }
+    }
+
+    @Test func describeNamesColumnsAndTypes() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let session = try await PostgresSession.connect(role, purpose: "test")
+            let columns = try await session.describe(
+                "SELECT 1::numeric(14,2) AS amount, 'x'::varchar(3) AS code, now() AS at", action: "describe")
+            #expect(columns.map(\.name) == ["amount", "code", "at"])
+            #expect(columns.map(\.type) == ["numeric(14,2)", "character varying(3)", "timestamp with time zone"])
+        }
+    }
+}
+
+/// Counts and remembers rows.
+private final class RowRecorder: CopyRowObserver {
+    private let seen = Mutex<[String]>([])
+    let failsAt: Int?
+    struct Stopped: Error {}
+
+    init(failsAt: Int? = nil) { self.failsAt = failsAt }
+
+    var rows: [String] { seen.withLock { $0 } }
+
+    func observe(row: UnsafeRawBufferPointer) throws {
+        let count = seen.withLock { rows in
+            rows.append(String(decoding: row, as: UTF8.self))
+            return rows.count
+        }
+        if count == failsAt { throw Stopped() }
+    }
+}
+
+@Suite(.enabled(if: TestPostgres.isAvailable, "needs PostgreSQL: run scripts/dev/test.sh"), .timeLimit(.minutes(2)))
+struct CopyTests {
+    /// Reads a COPY to its end through buffers of the given size; returns its files and the confirmed rows.
+    private func copy(
+        _ query: String, bufferBytes: Int, rowsPerFile: Int, observer: RowRecorder = RowRecorder(),
+        with role: PostgresConfiguration
+    ) async throws -> (files: [String], rows: Int) {
+        let session = try await PostgresSession.connect(role, purpose: "test")
+        try await session.beginCopy(of: query, maximumRowsPerFile: rowsPerFile, observer: observer, action: "copy")
+        let buffer = ByteBuffer(capacity: bufferBytes)
+        var files: [[UInt8]] = [[]]
+        while true {
+            buffer.removeAll()
+            let progress = try await session.readCopy(into: buffer)
+            files[files.count - 1] += Array(buffer.bytes)
+            switch progress {
+            case .bufferFull: continue
+            case .fileFull: files.append([])
+            case .finished(let rows):
+                await session.close()
+                return (files.map { String(decoding: $0, as: UTF8.self) }, rows)
+            }
+        }
+    }
+
+    @Test(arguments: [16, 17, 31, 64, 1 << 20], [1, 3, 10, 1000])
+    func filesAreTheSameWhateverTheBuffers(bufferBytes: Int, rowsPerFile: Int) async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let query = "SELECT n, repeat('x', n % 40) AS pad FROM generate_series(1, 10) AS n ORDER BY n"
+            let observer = RowRecorder()
+            let (files, rows) = try await copy(
+                query, bufferBytes: bufferBytes, rowsPerFile: rowsPerFile, observer: observer, with: role)
+            #expect(rows == 10)
+            let expected = (1...10).map { "\($0),\(String(repeating: "x", count: $0))\n" }
+            #expect(observer.rows == expected)
+            #expect(files.count == (10 + rowsPerFile - 1) / rowsPerFile)
+            #expect(files.allSatisfy { $0.hasPrefix("n,pad\n") })
+            #expect(files.map { $0.dropFirst(6) }.joined() == expected.joined())
+        }
+    }
+
+    @Test func noRowsGiveAHeader() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let (files, rows) = try await copy(
+                "SELECT 1 AS a, 2 AS b WHERE false", bufferBytes: 100, rowsPerFile: 10, with: role)
+            #expect(files == ["a,b\n"])
+            #expect(rows == 0)
+        }
+    }
+
+    @Test func textComesOutAsPostgreSQLWritesIt() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let (files, _) = try await copy(
+                "SELECT 'say \"hi\"' AS a, 'x,y' AS b, E'two\\nlines' AS c, 'Müller 🌍' AS d, '' AS e, NULL::text AS f",
+                bufferBytes: 1000, rowsPerFile: 10, with: role)
+            #expect(files == ["a,b,c,d,e,f\n\"say \"\"hi\"\"\",\"x,y\",\"two\nlines\",Müller 🌍,\"\",\n"])
+        }
+    }
+
+    /// The rows before the failure were good; the end of the data is still no success.
+    @Test func aCopyThatFailsHalfWayIsAnError() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let error = await #expect(throws: PostgresError.self) {
+                _ = try await copy(
+                    "SELECT 100000 / (50000 - n) AS x FROM generate_series(1, 100000) AS n", bufferBytes: 1 << 16,
+                    rowsPerFile: 1_000_000, with: role)
+            }
+            #expect(error?.sqlState == "22012")
+        }
+    }
+
+    @Test func anObserverCanStopTheCopy() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            await #expect(throws: RowRecorder.Stopped.self) {
+                _ = try await copy(
+                    "SELECT n FROM generate_series(1, 100000) AS n", bufferBytes: 1 << 16, rowsPerFile: 1_000_000,
+                    observer: RowRecorder(failsAt: 5), with: role)
+            }
+        }
+    }
+}

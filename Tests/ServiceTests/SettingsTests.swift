@@ -1,0 +1,309 @@
+import Foundation
+import Testing
+
+@testable import Service
+
+struct SettingsTests {
+    private func problems(_ reader: SettingsReader) -> [String] {
+        do throws(SettingsError) {
+            try reader.finish()
+            return []
+        } catch {
+            return error.problems.map(\.description)
+        }
+    }
+
+    private func problems(_ environment: [String: String]) -> [String] {
+        problems(SettingsReader(environment: environment))
+    }
+
+    @Test func defaultsAreThoseOfTheCatalogue() throws {
+        var reader = SettingsReader(environment: ["PATH": "/bin", "BDA_DB_HOST": "db"])
+        #expect(reader.string("BDA_DB_HOST") == "db")
+        #expect(reader.integer("BDA_DB_PORT") == 5432)
+        #expect(reader.string("BDA_DB_NAME") == "octopus")
+        #expect(reader.string("BDA_DB_USER") == "billing_aggregator")
+        #expect(reader.integer("BDA_DB_MAX_CONNS") == 4)
+        #expect(reader.string("BDA_S3_REGION") == "eu-central-1")
+        #expect(reader.list("BDA_SYSTEMS") == ["tripica", "bookkeeper"])
+        #expect(reader.integer("BDA_MAX_ROW_SIZE_FILE") == 1_000_000)
+        #expect(reader.string("BDA_CUTOFF_TIME") == "05:00")
+        #expect(reader.boolean("BDA_S3_PATH_STYLE") == false)
+        #expect(reader.optionalString("BDA_DEADLINE") == nil)
+        #expect(reader.optionalInteger("BDA_COMPRESSION_LEVEL") == nil)
+        #expect(reader.secret("BDA_DB_PASSWORD") == nil)
+        try reader.finish()
+    }
+
+    @Test func everyDefaultIsAllowed() {
+        for setting in SettingDefinition.catalogue {
+            if let value = setting.defaultValue { #expect(setting.accepts(value), "\(setting.name)") }
+            #expect((setting.defaultValue == nil) != (setting.without == nil), "\(setting.name)")
+        }
+    }
+
+    @Test func allProblemsAreNamedAtOnceInTheCataloguesOrder() throws {
+        var reader = SettingsReader(environment: [
+            "BDA_PARTITIONS": "0", "BDA_ENVIRONMENT": "production", "BDA_TIME_ZONE": "Europe/Atlantis",
+            "BDA_CUTOFF_TIME": "24:00", "BDA_UPLOAD_PART_BYTES": "1024", "BDA_S3_PATH_STYLE": "yes",
+            "BDA_PARTITONS": "4", "BDA_DB_PASSWRD": "hunter2",
+        ])
+        _ = reader.string("BDA_CLIENT_ID")
+        _ = reader.string("BDA_ENVIRONMENT")
+        #expect(reader.integer("BDA_PARTITIONS") == 16)
+        reader.refuse("BDA_KAFKA_GROUP_ID", problem: "is ours", hint: "remove it")
+        let error = #expect(throws: SettingsError.self) { try reader.finish() }
+        #expect(
+            error?.description == """
+                10 settings are wrong:
+                  BDA_CLIENT_ID: is not set; allowed: letters, digits, '-', '_' and '.', at most 128
+                  BDA_ENVIRONMENT: 'production' is not allowed; allowed: dev, stage, prod
+                  BDA_TIME_ZONE: 'Europe/Atlantis' is not allowed; allowed: a time zone such as Europe/Berlin or UTC
+                  BDA_CUTOFF_TIME: '24:00' is not allowed; allowed: a time of day as HH:MM, from 00:00 to 23:59
+                  BDA_PARTITIONS: '0' is not allowed; allowed: a whole number from 1 to 1024
+                  BDA_UPLOAD_PART_BYTES: '1024' is not allowed; allowed: a whole number from 5242880 to 1073741824
+                  BDA_S3_PATH_STYLE: 'yes' is not allowed; allowed: true or false
+                  BDA_DB_PASSWRD: there is no such setting (did you mean BDA_DB_PASSWORD?)
+                  BDA_KAFKA_GROUP_ID: is ours (remove it)
+                  BDA_PARTITONS: there is no such setting (did you mean BDA_PARTITIONS?)
+                """)
+    }
+
+    @Test(arguments: [
+        ("BDA_PARTITIONS", ["1", "1024"], ["0", "1025", "-1", "4.0", "", "four", "99999999999999999999", " 4"]),
+        ("BDA_MAX_ROW_SIZE_FILE", ["1", "1000000000"], ["0", "1000000001"]),
+        ("BDA_UPLOAD_PART_BYTES", ["5242880", "1073741824"], ["5242879", "1073741825"]),
+        ("BDA_WORKER_SLOTS", ["1", "64"], ["0", "65"]),
+        ("BDA_DB_PORT", ["1", "65535"], ["0", "65536", "tcp"]),
+        ("BDA_HTTP_PORT", ["0", "8080"], ["65536"]),
+        ("BDA_CUTOFF_TIME", ["00:00", "23:59"], ["5:00", "05:60", "0500", "05:00:00", "aa:bb", "+5:00", "05 00"]),
+        ("BDA_TIME_ZONE", ["UTC", "Europe/Berlin", "America/New_York"], ["Berlin", "Europe"]),
+        ("BDA_CLIENT_ID", ["acme", "a.b-c_9"], ["a/b", "..", "ä", "a b", String(repeating: "x", count: 129)]),
+        (
+            "BDA_S3_ENDPOINT", ["http://localhost:9000", "https://s3.example.com"],
+            ["localhost:9000", "ftp://x", "http://"]
+        ),
+        ("BDA_OUTPUT", ["s3://bucket", "file:///out"], ["/out", "gs://bucket"]),
+        ("BDA_S3_PATH_STYLE", ["true", "false"], ["True", "1"]),
+        ("BDA_SYSTEMS", ["tripica", "tripica, bookkeeper"], [",", " "]),
+        ("BDA_LOG_LEVEL", ["debug", "info", "warn", "error"], ["INFO", "warning"]),
+    ])
+    func valuesAreHeldAgainstWhatIsAllowed(_ name: String, _ good: [String], _ bad: [String]) {
+        for value in good { #expect(problems([name: value]) == [], "\(name)=\(value)") }
+        for value in bad where !value.isEmpty {
+            let found = problems([name: value])
+            #expect(found.count == 1 && found.first?.hasPrefix("\(name): '") == true, "\(name)=\(value): \(found)")
+        }
+    }
+
+    @Test func anEmptyVariableIsAsOneThatIsNotSet() throws {
+        var reader = SettingsReader(environment: [
+            "BDA_PARTITIONS": "", "BDA_KAFKA_SECURITY_PROTOCOL": "", "BDA_TYPO": "",
+        ])
+        #expect(reader.integer("BDA_PARTITIONS") == 16)
+        #expect(reader.properties(prefix: "BDA_KAFKA_").isEmpty)
+        try reader.finish()
+    }
+
+    @Test func aMissingSettingIsNamedOnce() {
+        var reader = SettingsReader(environment: ["BDA_ENVIRONMENT": "live"])
+        _ = reader.string("BDA_DB_HOST")
+        _ = reader.string("BDA_DB_HOST")
+        _ = reader.string("BDA_ENVIRONMENT")
+        #expect(
+            problems(reader) == [
+                "BDA_ENVIRONMENT: 'live' is not allowed; allowed: dev, stage, prod",
+                "BDA_DB_HOST: is not set; allowed: a text",
+            ])
+    }
+
+    @Test func aSettingThatNobodyAsksForIsCheckedButNotRequired() {
+        #expect(problems(["BDA_WORKER_SLOTS": "none"]).count == 1)
+        #expect(problems([:]) == [])
+    }
+
+    @Test func listsLoseSpacesAndEmptyTexts() {
+        let reader = SettingsReader(environment: ["BDA_SYSTEMS": " tripica , ,bookkeeper,"])
+        #expect(reader.list("BDA_SYSTEMS") == ["tripica", "bookkeeper"])
+        #expect(reader.list("BDA_S3_TAGS") == [])
+    }
+
+    @Test func kafkaVariablesThatAreNoSettingsAreProperties() throws {
+        let reader = SettingsReader(environment: [
+            "BDA_KAFKA_BOOTSTRAP_SERVERS": "k:9092", "BDA_KAFKA_SSL_CA_LOCATION": "/ca.pem",
+            "BDA_KAFKA_SECURITY_PROTOCOL": "SSL", "BDA_KAFKA_SASL_PASSWORD": "p",
+            "BDA_KAFKA_SSL_KEY_PASSWORD_FILE": "/run/secrets/p",
+        ])
+        #expect(
+            reader.properties(prefix: "BDA_KAFKA_") == ["ssl.ca.location": "/ca.pem", "security.protocol": "SSL"])
+        try reader.finish()
+    }
+
+    @Test func aServiceLinkOfKubernetesIsExplainedOnceForEachService() {
+        let found = problems([
+            "BDA_KAFKA_PORT": "tcp://10.0.0.7:9092", "BDA_KAFKA_SERVICE_HOST": "10.0.0.7",
+            "BDA_KAFKA_SERVICE_PORT": "9092", "BDA_KAFKA_SERVICE_PORT_CLIENT": "9092",
+            "BDA_KAFKA_PORT_9092_TCP": "tcp://10.0.0.7:9092", "BDA_KAFKA_PORT_9092_TCP_ADDR": "10.0.0.7",
+            "BDA_KAFKA_SECURITY_PROTOCOL": "SSL", "BDA_DB_PORT": "tcp://10.0.0.8:5432",
+            "BDA_DB_PORT_5432_TCP_PROTO": "tcp", "BDA_DB_HOST": "db",
+        ])
+        #expect(
+            found == [
+                "BDA_DB_PORT: Kubernetes set this for the Service 'bda-db'; it is no setting "
+                    + "(set enableServiceLinks: false in the pod's spec)",
+                "BDA_KAFKA_PORT: Kubernetes set this for the Service 'bda-kafka'; it is no setting "
+                    + "(set enableServiceLinks: false in the pod's spec)",
+            ])
+    }
+
+    @Test func anOptionStandsForASetting() throws {
+        var reader = SettingsReader(environment: ["BDA_PARTITIONS": "wrong"])
+        reader.override("BDA_PARTITIONS", with: "8", option: "--partitions")
+        reader.override("BDA_SYSTEMS", with: nil, option: "--systems")
+        #expect(reader.integer("BDA_PARTITIONS") == 8)
+        #expect(reader.list("BDA_SYSTEMS") == ["tripica", "bookkeeper"])
+        try reader.finish()
+        reader.override("BDA_PARTITIONS", with: "2000", option: "--partitions")
+        #expect(reader.integer("BDA_PARTITIONS") == 16)
+        #expect(problems(reader) == ["--partitions: '2000' is not allowed; allowed: a whole number from 1 to 1024"])
+    }
+
+    @Test func variablesOfTheTestSuiteAreLeftAlone() {
+        #expect(problems(["BDA_TEST_REQUIRE_KAFKA": "1"]) == [])
+    }
+}
+
+/// Nothing of a secret may ever be printed.
+struct SecretTests {
+    @Test func everyWayOfPrintingGivesStars() {
+        struct Holder { let password: Secret? }
+        let secret = Secret("hunter2")
+        var dumped = ""
+        dump(Holder(password: secret), to: &dumped)
+        let texts = [
+            "\(secret)", String(describing: secret), String(reflecting: secret), dumped, "\(Holder(password: secret))",
+            "\([secret])", "\(["k": secret])", String(describing: Optional(secret)),
+        ]
+        for text in texts {
+            #expect(!text.contains("hunter2"), "\(text)")
+            #expect(text.contains("***") || text.contains("Secret"), "\(text)")
+        }
+        #expect(secret.reveal() == "hunter2")
+        #expect(secret == Secret("hunter2") && secret != Secret("hunter3"))
+    }
+
+    private func withFile(_ bytes: [UInt8], _ body: (String) throws -> Void) throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "bda-secret-\(UUID().uuidString)")
+        try Data(bytes).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        try body(file.path)
+    }
+
+    @Test(arguments: ["BDA_DB_PASSWORD", "BDA_KAFKA_SASL_PASSWORD", "BDA_KAFKA_SSL_KEY_PASSWORD"])
+    func aSecretComesFromItsVariableOrItsFile(_ name: String) throws {
+        var reader = SettingsReader(environment: [name: "p@ss word\n"])
+        #expect(reader.secret(name)?.reveal() == "p@ss word\n")
+        try reader.finish()
+        for (text, expected) in [
+            ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s\n\n", "s\n"), ("s3cret", "s3cret"),
+        ] {
+            try withFile(Array(text.utf8)) { path in
+                var reader = SettingsReader(environment: ["\(name)_FILE": path])
+                #expect(reader.secret(name)?.reveal() == expected)
+                try reader.finish()
+            }
+        }
+    }
+
+    @Test func onlyTheThreeSecretsHaveAFile() {
+        #expect(
+            SettingDefinition.catalogue.filter(\.hasFile).map(\.name)
+                == ["BDA_DB_PASSWORD", "BDA_KAFKA_SASL_PASSWORD", "BDA_KAFKA_SSL_KEY_PASSWORD"])
+        #expect(SettingDefinition.catalogue.filter(\.isSecret).map(\.hasFile) == [true, true, true])
+        let error = #expect(throws: SettingsError.self) {
+            try SettingsReader(environment: ["BDA_DB_USER_FILE": "/x"]).finish()
+        }
+        #expect(error?.problems.first?.problem == "there is no such setting")
+    }
+
+    @Test func whatIsWrongWithAFileIsSaidWithoutItsContents() throws {
+        func problem(_ environment: [String: String]) -> String {
+            var reader = SettingsReader(environment: environment)
+            #expect(reader.secret("BDA_DB_PASSWORD") == nil)
+            do throws(SettingsError) { try reader.finish() } catch { return error.description }
+            return ""
+        }
+        #expect(
+            problem(["BDA_DB_PASSWORD_FILE": "/does/not/exist"])
+                .contains("BDA_DB_PASSWORD_FILE: unable to read '/does/not/exist': No such file or directory"))
+        #expect(problem(["BDA_DB_PASSWORD_FILE": "/"]).contains("Is a directory"))
+        try withFile(Array("\n".utf8)) { #expect(problem(["BDA_DB_PASSWORD_FILE": $0]).contains("is empty")) }
+        try withFile([0x68, 0xFF]) { #expect(problem(["BDA_DB_PASSWORD_FILE": $0]).contains("not UTF-8")) }
+        try withFile([UInt8](repeating: 0x68, count: 70_000)) {
+            #expect(problem(["BDA_DB_PASSWORD_FILE": $0]).contains("more than 64 KiB"))
+        }
+        try withFile(Array("from-file".utf8)) { path in
+            let text = problem(["BDA_DB_PASSWORD_FILE": path, "BDA_DB_PASSWORD": "from-variable"])
+            #expect(text.contains("BDA_DB_PASSWORD: is set, and BDA_DB_PASSWORD_FILE too"))
+            #expect(!text.contains("from-"))
+        }
+    }
+
+    @Test func noErrorRepeatsAPossibleSecret() {
+        let environment = [
+            "BDA_S3_ENDPOINT": "https://user:hunter2@example.com", "BDA_DB_PASWORD": "hunter2",
+            "BDA_HTTP_PORT": "x\u{1B}[2J",
+        ]
+        let error = #expect(throws: SettingsError.self) { try SettingsReader(environment: environment).finish() }
+        #expect(error?.problems.count == 3)
+        #expect(error?.description.contains("hunter2") == false)
+        #expect(error?.description.contains("\u{1B}") == false)
+    }
+}
+
+/// The catalogue against the design's table.
+struct SettingCatalogueTests {
+    @Test func hasEverySettingOfTheDesign() {
+        let names = """
+            CLIENT_ID ENVIRONMENT LOG_LEVEL DB_HOST DB_PORT DB_NAME DB_USER DB_PASSWORD DB_MAX_CONNS S3_BUCKET S3_REGION
+            SYSTEMS MAX_ROW_SIZE_FILE TIME_ZONE CUTOFF_TIME PARTITIONS SCRIPTS_DIR MAX_ATTEMPTS RETRY_BASE_SECONDS
+            RETRY_MAX_SECONDS DB_SSLMODE DB_SSLROOTCERT DB_CONNECT_TIMEOUT_SECONDS KAFKA_BOOTSTRAP_SERVERS S3_ENDPOINT
+            S3_PATH_STYLE S3_SSE S3_KMS_KEY_ID S3_STORAGE_CLASS S3_TAGS S3_BUCKET_OWNER SCHEMA_DRIFT HISTORY_DAYS
+            RETENTION_DAYS WORKER_SLOTS WORKER_ID LEASE_SECONDS DRAIN_SECONDS JOB_TIMEOUT_SECONDS WORKER_WAIT_SECONDS
+            RUN_TIMEOUT_SECONDS DEADLINE TOPIC_PREFIX JOBS_TOPIC_PARTITIONS OUTPUT OUTPUT_PREFIX UPLOAD_PART_BYTES
+            COMPRESSION COMPRESSION_LEVEL LOG_FORMAT HTTP_PORT KAFKA_SASL_PASSWORD KAFKA_SSL_KEY_PASSWORD
+            """.split(whereSeparator: \.isWhitespace).map { "BDA_\($0)" }
+        #expect(Set(SettingDefinition.catalogue.map(\.name)) == Set(names))
+    }
+
+    @Test func defaultsAreTheDesigns() {
+        let defaults = [
+            "LOG_LEVEL": "info", "DB_PORT": "5432", "DB_NAME": "octopus", "DB_USER": "billing_aggregator",
+            "DB_MAX_CONNS": "4", "S3_REGION": "eu-central-1", "SYSTEMS": "tripica,bookkeeper",
+            "MAX_ROW_SIZE_FILE": "1000000", "TIME_ZONE": "Europe/Berlin", "CUTOFF_TIME": "05:00", "PARTITIONS": "16",
+            "SCRIPTS_DIR": "scripts", "MAX_ATTEMPTS": "5", "RETRY_BASE_SECONDS": "5", "RETRY_MAX_SECONDS": "300",
+            "DB_SSLMODE": "prefer", "DB_CONNECT_TIMEOUT_SECONDS": "10", "S3_PATH_STYLE": "false",
+            "SCHEMA_DRIFT": "fail",
+            "HISTORY_DAYS": "0", "RETENTION_DAYS": "0", "WORKER_SLOTS": "2", "LEASE_SECONDS": "30",
+            "DRAIN_SECONDS": "30",
+            "JOB_TIMEOUT_SECONDS": "3600", "WORKER_WAIT_SECONDS": "600", "RUN_TIMEOUT_SECONDS": "14400",
+            "JOBS_TOPIC_PARTITIONS": "64", "OUTPUT_PREFIX": "billing", "UPLOAD_PART_BYTES": "8388608",
+            "COMPRESSION": "none", "LOG_FORMAT": "text", "HTTP_PORT": "0",
+        ]
+        for setting in SettingDefinition.catalogue {
+            #expect(setting.defaultValue == defaults[String(setting.name.dropFirst(4))], "\(setting.name)")
+        }
+    }
+
+    @Test func theReferenceTableNamesEachSettingWithItsDefault() {
+        let table = SettingDefinition.referenceTable
+        for setting in SettingDefinition.catalogue {
+            #expect(table.contains("\n  \(setting.name)"), "\(setting.name)")
+            #expect(table.contains(setting.meaning))
+            if let value = setting.defaultValue { #expect(table.contains("default \(value)\n"), "\(setting.name)") }
+        }
+        #expect(table.contains("BDA_DB_PASSWORD or BDA_DB_PASSWORD_FILE"))
+        #expect(table.contains("BDA_KAFKA_<PROPERTY>"))
+        #expect(table.split(separator: "\n").allSatisfy { $0.count <= 120 })
+    }
+}

@@ -1,0 +1,52 @@
+import Foundation
+public import Postgres
+import Service
+
+/// The PostgreSQL server that `scripts/dev/test.sh` starts, with a database of its own for each test.
+public enum TestPostgres {
+    /// Whether there is one. Without it tests are skipped, unless the script says that it must be there.
+    public static let isAvailable = administrator != nil || isRequired
+    private static let environment = ProcessInfo.processInfo.environment
+    private static let isRequired = environment["BDA_TEST_REQUIRE_POSTGRES"] == "1"
+
+    /// `key=value` pairs of `BDA_TEST_POSTGRES`.
+    private static let administrator: PostgresConfiguration? = {
+        guard let text = environment["BDA_TEST_POSTGRES"] else { return nil }
+        let pairs = Dictionary(
+            text.split(separator: " ").map { pair in
+                let halves = pair.split(separator: "=", maxSplits: 1)
+                return (String(halves[0]), String(halves[1]))
+            }, uniquingKeysWith: { first, _ in first })
+        return PostgresConfiguration(
+            host: pairs["host"] ?? "127.0.0.1", port: Int(pairs["port"] ?? "") ?? 5432, database: "postgres",
+            user: pairs["user"] ?? "postgres", password: nil)
+    }()
+
+    /// A fresh database for the duration of `body`, which gets the way in as the superuser and as the documented role,
+    /// `billing_aggregator`, with the rights that `deploy/postgres/role.sql` gives outside of the vaults.
+    public static func withDatabase<Value>(
+        _ body: (_ role: PostgresConfiguration, _ administrator: PostgresConfiguration) async throws -> Value
+    ) async throws -> Value {
+        guard let administrator else { throw MissingServer() }
+        let name = "test_" + UUID().uuidString.lowercased().filter { $0 != "-" }
+        let server = try await PostgresSession.connect(administrator, purpose: "tests")
+        try await server.execute("CREATE DATABASE \(SQL.identifier(name))", action: "make a test's database")
+        try await server.execute(
+            "GRANT CONNECT, CREATE ON DATABASE \(SQL.identifier(name)) TO billing_aggregator",
+            action: "grant to the role")
+        var inside = administrator
+        inside.database = name
+        var role = inside
+        role.user = "billing_aggregator"
+        role.password = environment["BDA_TEST_ROLE_PASSWORD"].map { Secret($0) }
+        let result: Result<Value, any Error>
+        do { result = .success(try await body(role, inside)) } catch { result = .failure(error) }
+        try await server.execute("DROP DATABASE \(SQL.identifier(name)) WITH (FORCE)", action: "drop a test's database")
+        await server.close()
+        return try result.get()
+    }
+
+    private struct MissingServer: Error, CustomStringConvertible {
+        let description = "BDA_TEST_POSTGRES is not set; scripts/dev/test.sh starts a server and sets it"
+    }
+}

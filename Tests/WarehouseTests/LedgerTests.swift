@@ -1,0 +1,308 @@
+import Foundation
+import JobModel
+import Postgres
+import TestSupport
+import Testing
+import Warehouse
+
+/// A ledger with one running run of unsplit jobs of a segment each, all ready.
+private struct LedgerFixture {
+    let role: PostgresConfiguration
+    let ledger: Ledger
+    let run: RunRecord
+    let jobs: [JobID]
+
+    static func with<Value>(
+        jobs count: Int, maxAttempts: Int = 3, _ body: (LedgerFixture) async throws -> Value
+    ) async throws -> Value {
+        try await TestPostgres.withDatabase { role, _ in
+            let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../scripts").path
+            let session = try await PostgresSession.connect(role, purpose: "test")
+            _ = try await Migrations(folders: [root]).apply(in: session)
+            await session.close()
+            let ledger = Ledger(role, purpose: "test")
+            var generator = SystemRandomNumberGenerator()
+            let runID = RunID(millisecondsSince1970: 1_775_013_300_123, using: &generator)
+            let run = RunRecord(
+                runID: runID, clientID: "acme", environment: "dev", businessDate: try BusinessDate("2026-03-31"),
+                cutoff: "2026-04-01T03:00:00.000Z", systems: ["tripica"], isCompleteSet: true, partitionCount: count,
+                rowsPerPart: 10, uploadPartBytes: 5 << 20, compression: .none, compressionLevel: nil,
+                output: "file:///x",
+                outputPrefix: "billing", maxAttempts: maxAttempts, retryBaseSeconds: 1, retryMaxSeconds: 1,
+                jobTimeoutSeconds: 60, owner: "test", snapshotID: nil)
+            try await ledger.insert(run)
+            let segment = Segment(name: try SegmentName("tripica.work"), kind: .`init`, reads: .run)
+            let graph = JobGraph(segments: [segment], systems: ["tripica"], partitionCount: count)
+            try await ledger.insertGraph(
+                graph, jobs: [PlannedJobs(segment: segment.name, jobs: Array(repeating: (nil, nil), count: count))],
+                for: run)
+            _ = try await ledger.advance(run)
+            let fixture = LedgerFixture(
+                role: role, ledger: ledger, run: run,
+                jobs: (0..<count).map { JobID(run: runID, segment: segment.name, partition: $0) })
+            let value = try await body(fixture)
+            await ledger.close()
+            return value
+        }
+    }
+
+    func session() async throws -> PostgresSession { try await PostgresSession.connect(role, purpose: "test work") }
+
+    func claim(_ job: JobID?, for session: PostgresSession, worker: String = "w", lease: Int = 30) async throws
+        -> Claim?
+    {
+        try await ledger.claim(
+            job, clientID: "acme", environment: "dev", workerID: worker, backend: try await session.backend(),
+            leaseSeconds: lease)
+    }
+
+    func commit(_ claim: Claim, in session: PostgresSession) async throws -> Bool {
+        let transaction = try await WorkTransaction.begin(in: session, snapshotID: nil)
+        return try await WorkTransaction.commit(
+            in: session, claim: claim, workerID: "w", transactionID: transaction,
+            result: JobResult(
+                rows: 1, bytes: 2, durationMs: 3,
+                parts: [PartRecord(partNo: 1, key: "k", rows: 1, bytes: 2, sha256: "ab")],
+                totals: [ControlTotal(name: "net", currency: "EUR", amount: try ExactDecimal("0.10"))]))
+    }
+
+    /// Ends a lease without waiting for it.
+    func expireLease(of job: JobID) async throws {
+        let session = try await session()
+        try await session.query(
+            "UPDATE bda.job SET lease_until = now() - interval '1 second' WHERE job_id = $1", [job.description],
+            action: "expire")
+        await session.close()
+    }
+}
+
+@Suite(.enabled(if: TestPostgres.isAvailable, "needs PostgreSQL: run scripts/dev/test.sh"), .timeLimit(.minutes(3)))
+struct LedgerTests {
+    @Test func manyClaimersGetEachJobOnce() async throws {
+        try await LedgerFixture.with(jobs: 40) { fixture in
+            let claimed = try await withThrowingTaskGroup(of: [JobID].self) { group in
+                for number in 0..<8 {
+                    group.addTask {
+                        let session = try await fixture.session()
+                        let ledger = Ledger(fixture.role, purpose: "claimer \(number)")
+                        var mine: [JobID] = []
+                        while let claim = try await ledger.claim(
+                            nil, clientID: "acme", environment: "dev", workerID: "w\(number)",
+                            backend: try await session.backend(), leaseSeconds: 30)
+                        { mine.append(claim.jobID) }
+                        await ledger.close()
+                        await session.close()
+                        return mine
+                    }
+                }
+                return try await group.reduce(into: [JobID]()) { $0 += $1 }
+            }
+            #expect(claimed.count == 40)
+            #expect(Set(claimed) == Set(fixture.jobs))
+        }
+    }
+
+    @Test func aClaimIsRefusedWhileTheLeaseLastsAndForOthersClients() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let session = try await fixture.session()
+            let backend = try await session.backend()
+            #expect(
+                try await fixture.ledger.claim(
+                    fixture.jobs[0], clientID: "other", environment: "dev", workerID: "w", backend: backend,
+                    leaseSeconds: 30) == nil)
+            let claim = try #require(try await fixture.claim(fixture.jobs[0], for: session))
+            #expect(claim.attempt == 1)
+            #expect(try await fixture.claim(fixture.jobs[0], for: session) == nil)
+            #expect(try await fixture.claim(nil, for: session) == nil)
+            await session.close()
+        }
+    }
+
+    /// The zombie: its lease ran out, its successor ends its session before the work begins, and what it still does fails.
+    @Test func aTakenOverAttemptCanCommitNothing() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let zombie = try await fixture.session()
+            let first = try #require(try await fixture.claim(fixture.jobs[0], for: zombie))
+            let transaction = try await WorkTransaction.begin(in: zombie, snapshotID: nil)
+            try await fixture.expireLease(of: fixture.jobs[0])
+
+            let successor = try await fixture.session()
+            let second = try #require(try await fixture.claim(fixture.jobs[0], for: successor))
+            #expect(second.attempt == 2)
+            #expect(try await second.former == zombie.backend())
+            let former = try #require(second.former)
+            let isGone = try await successor.query(
+                "SELECT bda.end_backend($1::int, $2::timestamptz, 5000)", ["\(former.pid)", former.start],
+                action: "end it")
+            #expect(isGone.firstValue == "t")
+
+            await #expect(throws: PostgresError.self) {
+                try await WorkTransaction.commit(
+                    in: zombie, claim: first, workerID: "w", transactionID: transaction,
+                    result: JobResult(rows: 0, bytes: 0, durationMs: 0, parts: [], totals: []))
+            }
+            #expect(
+                try await fixture.ledger.endAttempt(first, outcome: .rejected, code: "x", message: "x", hint: nil)
+                    == false)
+            #expect(try await fixture.ledger.renew([(first, 0)], leaseSeconds: 30).isEmpty)
+            #expect(try await fixture.commit(second, in: successor))
+            #expect(try await fixture.ledger.advance(fixture.run).done == 1)
+            await successor.close()
+        }
+    }
+
+    @Test func aJobHasOneResultWhoeverCommits() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let (first, second) = (try await fixture.session(), try await fixture.session())
+            let claim = try #require(try await fixture.claim(fixture.jobs[0], for: first))
+            #expect(try await fixture.commit(claim, in: first))
+            #expect(try await fixture.commit(claim, in: second) == false)
+            #expect(try await fixture.ledger.parts(of: fixture.run.runID).count == 1)
+            #expect(try await fixture.ledger.totals(of: fixture.run.runID).map(\.total.amount.description) == ["0.10"])
+            #expect(try await fixture.claim(fixture.jobs[0], for: second) == nil)
+            for session in [first, second] { await session.close() }
+        }
+    }
+
+    @Test func aScriptThatEndsItsTransactionIsFoundOut() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let session = try await fixture.session()
+            let claim = try #require(try await fixture.claim(fixture.jobs[0], for: session))
+            let transaction = try await WorkTransaction.begin(in: session, snapshotID: nil)
+            try await session.execute("COMMIT; BEGIN", action: "misbehave")
+            let error = await #expect(throws: PostgresError.self) {
+                try await WorkTransaction.commit(
+                    in: session, claim: claim, workerID: "w", transactionID: transaction,
+                    result: JobResult(rows: 0, bytes: 0, durationMs: 0, parts: [], totals: []))
+            }
+            #expect(error?.sqlState == "BDA01")
+            #expect(error?.isRetryable == false)
+            await session.close()
+        }
+    }
+
+    @Test func attemptsAreBoundedAndInterruptionsDoNotCount() async throws {
+        try await LedgerFixture.with(jobs: 1, maxAttempts: 2) { fixture in
+            let session = try await fixture.session()
+            let interrupted = try #require(try await fixture.claim(nil, for: session))
+            #expect(
+                try await fixture.ledger.endAttempt(
+                    interrupted, outcome: .interrupted, code: "shutdown", message: "", hint: nil))
+            for attempt in 2...3 {
+                let claim = try #require(try await fixture.claim(nil, for: session))
+                #expect(claim.attempt == attempt)
+                #expect(
+                    try await fixture.ledger.endAttempt(
+                        claim, outcome: .retry(after: 0), code: "40001", message: "m", hint: "h"))
+            }
+            #expect(try await fixture.claim(nil, for: session) == nil)
+            #expect(try await fixture.ledger.advance(fixture.run).failed == 1)
+            let failed = try #require(try await fixture.ledger.notableJobs(of: fixture.run.runID, limit: 5).first)
+            #expect(failed.state == "failed")
+            #expect(failed.message == "m")
+            await session.close()
+        }
+    }
+
+    /// A job that kills its worker each time ends as failed when its attempts are used up.
+    @Test func aPoisonJobIsGivenUp() async throws {
+        try await LedgerFixture.with(jobs: 1, maxAttempts: 2) { fixture in
+            for _ in 0..<2 {
+                let session = try await fixture.session()
+                _ = try #require(try await fixture.claim(nil, for: session))
+                await session.close()
+                try await fixture.expireLease(of: fixture.jobs[0])
+            }
+            let session = try await fixture.session()
+            #expect(try await fixture.claim(nil, for: session) == nil)
+            #expect(try await fixture.ledger.advance(fixture.run).failed == 1)
+            #expect(
+                try await fixture.ledger.notableJobs(of: fixture.run.runID, limit: 1).first?.code == "attempts_used_up")
+            await session.close()
+        }
+    }
+
+    @Test func aBackoffIsWaitedFor() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let session = try await fixture.session()
+            let claim = try #require(try await fixture.claim(nil, for: session))
+            #expect(
+                try await fixture.ledger.endAttempt(
+                    claim, outcome: .retry(after: 3600), code: "x", message: "", hint: nil))
+            #expect(try await fixture.claim(claim.jobID, for: session) == nil)
+            #expect(try await fixture.ledger.takeDueRequests(fixture.run).isEmpty)
+            await session.close()
+        }
+    }
+
+    @Test func nothingOfARunThatHasEndedIsClaimed() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            try await fixture.ledger.fail(fixture.run, exitCode: 11, reason: "r", hint: nil)
+            let session = try await fixture.session()
+            #expect(try await fixture.claim(nil, for: session) == nil)
+            #expect(try await fixture.claim(fixture.jobs[0], for: session) == nil)
+            await session.close()
+        }
+    }
+
+    @Test func aFormerOwnerChangesNothing() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let number = try await fixture.ledger.takeOwnership(of: fixture.run.runID, owner: "another")
+            #expect(number == 2)
+            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.advance(fixture.run) }
+            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.takeDueRequests(fixture.run) }
+            await #expect(throws: OwnershipLost.self) {
+                try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified)
+            }
+            try await fixture.ledger.fail(fixture.run, exitCode: 1, reason: "", hint: nil)
+            #expect(try await fixture.ledger.run(fixture.run.runID)?.state == .running)
+        }
+    }
+
+    @Test func aStepIsEnteredOnce() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let first = try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified)
+            let second = try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified)
+            #expect(first && !second)
+            #expect(try await fixture.ledger.run(fixture.run.runID)?.state == .verified)
+        }
+    }
+
+    @Test func oneOpenRunOfADate() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            var generator = SystemRandomNumberGenerator()
+            var second = fixture.run
+            second.runID = RunID(millisecondsSince1970: 2_000_000_000_000, using: &generator)
+            let error = await #expect(throws: PostgresError.self) { try await fixture.ledger.insert(second) }
+            #expect(error?.isUniqueViolation == true)
+        }
+    }
+
+    @Test func owedEventsAreListedUntilTheyAreNoted() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let session = try await fixture.session()
+            let claim = try #require(try await fixture.claim(nil, for: session))
+            #expect(try await fixture.commit(claim, in: session))
+            _ = try await fixture.ledger.advance(fixture.run)
+            let owed = try await fixture.ledger.owedEvents(of: fixture.run.runID, olderThanSeconds: 0, limit: 10)
+            #expect(owed.map(\.body.jobID) == fixture.jobs)
+            #expect(owed[0].body.totals.map(\.amount.description) == ["0.10"])
+            try await fixture.ledger.markEventsSent(fixture.jobs)
+            #expect(try await fixture.ledger.owedEvents(of: fixture.run.runID, olderThanSeconds: 0, limit: 10).isEmpty)
+            await session.close()
+        }
+    }
+
+    @Test func migrationsAreAppliedOnceAndAnEditedOneIsFoundOut() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let session = try await fixture.session()
+            let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../scripts").path
+            #expect(try await Migrations(folders: [root]).apply(in: session).isEmpty)
+            try await session.execute("UPDATE bda.migration SET digest = 'other' WHERE number = 1", action: "edit")
+            await #expect(throws: Migrations.LedgerMismatch.self) {
+                try await Migrations(folders: [root]).pending(in: session)
+            }
+            await session.close()
+        }
+    }
+}

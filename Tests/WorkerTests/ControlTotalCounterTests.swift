@@ -1,0 +1,91 @@
+import JobModel
+import Testing
+
+@testable import Worker
+
+@Suite struct ControlTotalCounterTests {
+    private func totals(
+        _ rows: [String], columns: [String] = ["id", "currency", "net"], totals: [String] = ["net"],
+        by currency: String? = "currency"
+    ) throws -> [String] {
+        let counter = try ControlTotalCounter(columns: columns, totals: totals, currency: currency)
+        for row in rows {
+            var text = row + "\n"
+            try text.withUTF8 { try counter.observe(row: UnsafeRawBufferPointer($0)) }
+        }
+        return counter.totals.map { "\($0.name) \($0.currency) \($0.amount)" }
+    }
+
+    @Test func sumsByCurrency() throws {
+        #expect(try totals(["1,EUR,1.10", "2,CHF,-5.00", "3,EUR,0.95"]) == ["net CHF -5.00", "net EUR 2.05"])
+    }
+
+    @Test func quotesCommasAndNewlinesBeforeTheColumnDoNotMatter() throws {
+        #expect(
+            try totals([
+                #""a,""b"", ,c",EUR,1.00"#, "\"two\nlines\",EUR,2.00", #""","",",EUR,4.00"#, #""",EUR,9,9",EUR,8.00"#,
+            ])
+                == ["net EUR 15.00"])
+    }
+
+    @Test func nullsAddNothingAndNoRowsHaveNoTotals() throws {
+        #expect(try totals(["1,EUR,", "2,EUR,1.00"]) == ["net EUR 1.00"])
+        #expect(try totals(["1,EUR,"]) == [])
+        #expect(try totals([]) == [])
+    }
+
+    @Test func columnsInAnyOrderAndWithoutCurrency() throws {
+        #expect(
+            try totals(
+                ["1.5,x,2", "0.25,y,3"], columns: ["gross", "text", "net"], totals: ["net", "gross"], by: nil)
+                == ["gross  1.75", "net  5"])
+    }
+
+    @Test func moreThan64BitsAreSummedExactly() throws {
+        #expect(
+            try totals(["1,EUR,99999999999999999999.99", "2,EUR,0.01"]) == ["net EUR 100000000000000000000.00"])
+    }
+
+    @Test(arguments: ["NaN", "Infinity", "abc", "1e5"])
+    func whatIsNoNumberStopsTheExport(_ value: String) {
+        let error = #expect(throws: ControlTotalCounter.NotSummable.self) { try totals(["1,EUR,\(value)"]) }
+        #expect(error?.description.contains("'net'") == true)
+    }
+
+    @Test func anUnknownColumnIsNamed() {
+        #expect(throws: ControlTotalCounter.NotSummable.self) {
+            try ControlTotalCounter(columns: ["a"], totals: ["b"], currency: nil)
+        }
+    }
+
+    /// The parser agrees with a plain one on random rows.
+    @Test func agreesWithAPlainParser() throws {
+        var generator = SplitMix64(state: 7)
+        for _ in 0..<2000 {
+            let pieces = ["a", ",", "\"\"", "\n", "ü", "", " "]
+            let text = (0..<Int.random(in: 0...6, using: &generator)).map { _ in
+                pieces.randomElement(using: &generator)!
+            }.joined()
+            let amount = Int.random(in: -99999...99999, using: &generator)
+            let sign = amount < 0 ? "-" : ""
+            let money = "\(sign)\(abs(amount) / 100).\(abs(amount) % 100 < 10 ? "0" : "")\(abs(amount) % 100)"
+            #expect(
+                try totals(["\"\(text)\",EUR,\(money),\"\(text)\""], columns: ["id", "currency", "net", "text"]) == [
+                    "net EUR \(money)"
+                ])
+        }
+    }
+}
+
+/// A small seeded generator (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
+struct SplitMix64: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# A throw-away PostgreSQL server. Source it after lib.sh; needs `begin`.
+
+# find_postgres: $postgres_bin, the newest server of version 15 or later, installed when there is none.
+find_postgres() {
+    newest_postgres || need_packages postgresql
+    newest_postgres || fail "no PostgreSQL server of version 15 or newer was found" \
+        "Install one: https://www.postgresql.org/download/ (initdb must lie in /usr/lib/postgresql/*/bin or on the PATH)."
+    say "$("$postgres_bin/postgres" --version)"
+}
+
+newest_postgres() {
+    local folder version best=14
+    postgres_bin=
+    for folder in /usr/lib/postgresql/*/bin "$(dirname "$(command -v initdb || echo /nowhere/initdb)")"; do
+        [ -x "$folder/initdb" ] && [ -x "$folder/postgres" ] || continue
+        version=$("$folder/postgres" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+        if [ "$version" -gt "$best" ]; then
+            best=$version
+            postgres_bin=$folder
+        fi
+    done
+    [ -n "$postgres_bin" ]
+}
+
+# initdb and postgres refuse to run as root; root becomes user postgres, anybody else stays.
+as_postgres=()
+[ "$(id -u)" -ne 0 ] || as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups --)
+
+# start_postgres: sets $postgres_port, $postgres_socket (a folder), $postgres_admin (a conninfo of the superuser) and
+# $role_password, the password of the role billing_aggregator, which exists then and has no rights yet.
+# The superuser comes in over the socket only, and only as the user who runs this script; all others by password.
+start_postgres() {
+    local folder=$scratch/postgres database_user
+    postgres_socket=$folder/socket
+    postgres_port=
+    free_ports postgres_port
+    database_user=$(id -un)
+    mkdir -m 700 "$folder" "$postgres_socket"
+    if [ "$(id -u)" -eq 0 ]; then
+        getent passwd postgres >/dev/null || useradd --system --no-create-home postgres
+        chown -R postgres: "$folder"
+        "${as_postgres[@]}" test -x "$folder" || fail "user postgres cannot enter '$folder'" "Set TMPDIR to a folder that everybody may enter, for example /tmp."
+    fi
+    run_quietly initdb "${as_postgres[@]}" "$postgres_bin/initdb" --pgdata="$folder/data" --username=postgres \
+        --encoding=UTF8 --locale=C.UTF-8 --auth-local=peer --auth-host=reject || fail "initdb failed"
+    "${as_postgres[@]}" tee "$folder/data/pg_hba.conf" >/dev/null <<'HBA'
+# type database user     address      method
+local  all      postgres              peer map=starter
+local  all      all                   scram-sha-256
+host   all      all      127.0.0.1/32 scram-sha-256
+HBA
+    "${as_postgres[@]}" tee "$folder/data/pg_ident.conf" >/dev/null <<IDENT
+starter "$database_user" postgres
+IDENT
+    # fsync and full_page_writes stay on: a server in production has them on.
+    "${as_postgres[@]}" tee -a "$folder/data/postgresql.conf" >/dev/null <<CONF
+listen_addresses = '127.0.0.1'
+port = $postgres_port
+unix_socket_directories = '$postgres_socket'
+max_connections = 200
+shared_buffers = '256MB'
+max_wal_size = '2GB'
+max_locks_per_transaction = 256
+CONF
+    # QUIT: the cluster is thrown away, so there is nothing to write down and nobody to wait for.
+    start QUIT "${as_postgres[@]}" "$postgres_bin/postgres" -D "$folder/data" >"$scratch/log/postgres.log" 2>&1
+    postgres_admin="host=$postgres_socket port=$postgres_port user=postgres"
+    wait_until postgres "$started" 60 sql_admin -c 'SELECT 1'
+
+    role_password=$(random_password)
+    # By standard input: what stands in a command line can be read by every user of the machine.
+    sql_admin --file=- <<<"CREATE ROLE billing_aggregator LOGIN PASSWORD '$role_password'"
+}
+
+random_password() { head -c 18 /dev/urandom | base64 | tr '+/' '-_'; }
+
+# sql_admin OPTION...: psql as the superuser, database postgres unless told; stops at the first error.
+sql_admin() {
+    "$postgres_bin/psql" --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname="$postgres_admin dbname=postgres" "$@"
+}

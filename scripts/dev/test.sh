@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Runs all linters and tests against real servers, which it starts and stops: see `test.sh --help`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source ./lib.sh
+source ./postgres.sh
+source ./kafka.sh
+source ./s3.sh
+source ./lint.sh
+cd "$repo"
+
+usage() {
+    cat <<'TEXT'
+usage: scripts/dev/test.sh [--filter REGEX] [--skip-lint]
+
+Installs what is missing (apt, pip; it says what), builds with warnings as errors, starts throw-away servers on
+free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS, moto), runs the linters and all tests, stops the servers.
+
+  --filter REGEX   only the tests whose name matches, as in `swift test --filter`
+  --skip-lint      without the linters
+  --help           this text
+
+environment:
+  KAFKA_HOME                  an unpacked Apache Kafka; without it the official archive is fetched once and kept in
+                              ~/.cache/billing-data-aggregator; where that cannot be reached, the fleet test runs on
+                              librdkafka's mock cluster, and the closing lines say so
+  BDA_TEST_REQUIRE_KAFKA=1    fail where Kafka would be skipped
+  TMPDIR                      where the servers keep their files while the tests run (default /tmp)
+
+examples:
+  scripts/dev/test.sh
+  scripts/dev/test.sh --skip-lint --filter PostgresTests
+TEXT
+}
+
+filter=() with_lint=yes
+while [ $# -gt 0 ]; do
+    case $1 in
+        --filter)
+            [ $# -ge 2 ] || fail "--filter needs a value" "See scripts/dev/test.sh --help"
+            filter=(--filter "$2")
+            shift
+            ;;
+        --skip-lint) with_lint=no ;;
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        *) fail "unknown option '$1'" "See scripts/dev/test.sh --help" ;;
+    esac
+    shift
+done
+
+begin
+find_swift
+need_build_packages
+find_python_tools
+find_postgres
+with_kafka=
+if find_kafka; then
+    find_java
+    with_kafka=yes
+elif [ "${BDA_TEST_REQUIRE_KAFKA:-0}" = 1 ]; then
+    fail "no Kafka, and BDA_TEST_REQUIRE_KAFKA=1 forbids to go on without" "Set KAFKA_HOME to an unpacked Apache Kafka."
+fi
+
+if [ "$with_lint" = yes ]; then
+    say "linters"
+    lint
+fi
+
+say "building (warnings are errors)"
+# The flag stands here and not in Package.swift: a warning of the next Swift must not break a clone's build.
+strict=(-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
+run swift build --build-tests "${strict[@]}" || fail "the build failed (warnings count as errors)"
+
+say "starting PostgreSQL"
+start_postgres
+if [ -n "$with_kafka" ]; then
+    say "starting Kafka"
+    start_kafka
+    export BDA_TEST_KAFKA=$kafka_bootstrap BDA_TEST_REQUIRE_KAFKA=1
+fi
+say "starting SeaweedFS and moto"
+export AWS_ACCESS_KEY_ID=testkey AWS_SECRET_ACCESS_KEY=testsecret
+start_seaweedfs bda-test
+start_moto
+
+export BDA_TEST_POSTGRES=$postgres_admin BDA_TEST_REQUIRE_POSTGRES=1
+export BDA_TEST_ROLE_PASSWORD=$role_password
+export BDA_TEST_S3=$s3_endpoint BDA_TEST_S3_BUCKET=bda-test BDA_TEST_REQUIRE_S3=1
+export BDA_TEST_MOTO=$moto_endpoint
+export BDA_TEST_PYTHON=$python_tools/bin/python
+BDA_TEST_BIN=$(swift build --show-bin-path)
+export BDA_TEST_BIN
+# psql of the same version as the server.
+export PATH=$postgres_bin:$PATH
+
+say "testing"
+# `swift test` shows nothing before its end unless it writes to a terminal, and then a test that hangs in continuous
+# integration leaves no trace. So the test program is started as SwiftPM would, where it lies where SwiftPM 6 puts it.
+tests=$BDA_TEST_BIN/billing-data-aggregatorPackageTests.xctest
+if [ -x "$tests" ]; then
+    tests=("$tests" --testing-library swift-testing)
+else
+    tests=(swift test --skip-build --disable-xctest "${strict[@]}")
+fi
+[ -t 1 ] || export NO_COLOR=1
+status=0
+exec {output}> >(exec setsid tee "$scratch/log/tests.log")
+tee=$!
+end_with=KILL run "${tests[@]}" "${filter[@]}" >&"$output" 2>&1 || status=$?
+exec {output}>&-
+wait "$tee"
+summary=$(grep -o 'Test run with .*' "$scratch/log/tests.log" | tail -n 1) || true
+
+echo
+case $summary in
+    *" 0 tests"*) fail "no test ran" ${filter[@]:+"No test's name matches '${filter[1]}'."} ;;
+esac
+if [ "$status" -ne 0 ]; then
+    logs=$repo/.build/test-logs
+    rm -rf "$logs"
+    cp -r "$scratch/log" "$logs"
+    printf 'FAILED (%s). What tests and servers wrote lies in %s\n' "$status" "$logs"
+    exit 1
+fi
+printf '%s\nPASSED' "$summary"
+[ ${#filter[@]} -eq 0 ] || printf ', with --filter only'
+[ "$with_lint" = yes ] || printf ', without the linters'
+printf '.\n'
+if [ -z "$with_kafka" ]; then
+    cat <<TEXT
+
+SKIPPED: everything that needs a real Kafka. apache.org could not be reached, so the fleet test ran on librdkafka's
+mock cluster, which keeps nothing and knows no authentication. To run all of it:
+    download Apache Kafka $kafka_version from https://kafka.apache.org/downloads and unpack it, then
+    KAFKA_HOME=/path/to/it scripts/dev/test.sh
+TEXT
+fi

@@ -1,0 +1,21 @@
+-- What was paid on the accounts of one bucket: payments with a value date up to the business date. A payment whose newest
+-- version says `returned` (the bank took the money back) pays nothing. Money paid out is negative.
+-- @segment tripica.base_payments
+-- @reads   vault
+-- @writes  base_data_payments
+INSERT INTO :"work".base_data_payments (partition_no, payment_no, account_no, currency, amount)
+SELECT :'partition'::integer, p.payment_no, a.account_no, s.currency, s.amount
+FROM datalake_vault.link_account_customer AS ac
+JOIN datalake_vault.hub_account AS a USING (account_hk)
+JOIN datalake_vault.link_payment_account AS pa USING (account_hk)
+JOIN datalake_vault.hub_payment AS p USING (payment_hk)
+CROSS JOIN LATERAL (
+    SELECT v.value_date, v.status, v.currency, v.amount
+    FROM datalake_vault.sat_payment AS v
+    WHERE v.payment_hk = pa.payment_hk AND v.load_dts <= :'cutoff'::timestamptz
+    ORDER BY v.load_dts DESC
+    LIMIT 1
+) AS s
+WHERE bda.bucket(ac.customer_hk, :'partition_count'::integer) = :'partition'::integer
+  AND ac.load_dts <= :'cutoff'::timestamptz AND pa.load_dts <= :'cutoff'::timestamptz
+  AND s.value_date <= :'business_date'::date AND s.status = 'received'
