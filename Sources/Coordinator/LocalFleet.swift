@@ -16,10 +16,10 @@ final class LocalFleet: Service {
     private let program: URL
     private let environment: [String: String]
     private let logger: Logger
-    /// `Process` is not Sendable; each is started and asked with the lock held.
+    /// Each is started and asked with the lock held.
     private let workers = Mutex<[Worker]>([])
 
-    private struct Worker: @unchecked Sendable {
+    private struct Worker {
         let number: Int
         let process: Process
         var restarts = 0

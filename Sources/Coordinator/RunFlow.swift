@@ -33,6 +33,7 @@ struct RunFlow: Sendable {
     let outputURI: String
     let messages: RunMessages
     let bell: Bell
+    let metrics: RunMetrics
     let logger: Logger
     let showsProgress: Bool
 
@@ -126,7 +127,7 @@ struct RunFlow: Sendable {
             } catch {
                 throw await ended(run, by: error)
             }
-            try? await messages.announce(
+            messages.tell(
                 RunStarted(
                     systems: run.systems, partitionCount: run.partitionCount, cutoff: run.cutoff,
                     datasets: selected.filter { $0.segment.kind == .archive }.map(\.segment.name)), of: run.context)
@@ -245,7 +246,7 @@ struct RunFlow: Sendable {
             try await ledger.fail(
                 run, exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint)
             let failedJobs = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == "failed" }
-            try? await messages.announce(
+            await messages.tellLast(
                 RunFailed(
                     exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint,
                     failedJobs: failedJobs.map(\.jobID.description)), of: run.context)
@@ -266,6 +267,7 @@ struct RunFlow: Sendable {
         var isLate = false
         while true {
             let counts: JobCounts
+            let lookStart = ContinuousClock.now
             do {
                 counts = try await ledger.advance(run)
                 messages.request(try await ledger.takeDueRequests(run), of: run.context)
@@ -276,6 +278,7 @@ struct RunFlow: Sendable {
                 continue
             }
             progress.show(counts)
+            metrics.record(counts)
             let now = ContinuousClock.now
             if counts.running > 0 || counts.ready == 0 { lastSignOfLife = now }
             if counts.failed > 0 { throw try await failure(of: run) }
@@ -300,11 +303,13 @@ struct RunFlow: Sendable {
             }
             if !isLate, let deadline = settings.deadline(of: run.businessDate), deadline < Date() {
                 isLate = true
-                try? await messages.announce(
+                messages.tell(
                     RunLate(deadline: Timestamp.text(of: deadline), jobsDone: counts.done, jobsTotal: counts.total),
                     of: run.context)
                 logger.warning("the run is late", metadata: logMetadata(run))
             }
+            // A busy fleet rings all the time. The looks at the ledger take a tenth of a core of its server at most.
+            try await Task.sleep(for: min(max(.milliseconds(10), (ContinuousClock.now - lookStart) * 9), .seconds(1)))
             await bell.wait(atMost: .seconds(1))
             try Task.checkCancellation()
         }

@@ -5,8 +5,7 @@ import Kafka
 import Service
 import Warehouse
 
-/// A coordinator's side of the wire: job requests and run events out, job events in. Everything on it is a hint but
-/// `run.started`, `run.completed` and `run.failed`, whose delivery is waited for.
+/// A coordinator's side of the wire. Everything on it is a hint that nothing waits for, but `run.completed`.
 final class RunMessages: Service {
     private let producer: KafkaProducer
     private let topics: Topics
@@ -61,10 +60,33 @@ final class RunMessages: Service {
         }
     }
 
+    /// Publishes an event of the run soon; the run does not wait for it.
+    func tell<Body: EventBody>(_ body: Body, of run: RunContext) {
+        do {
+            outboxEntry.yield([try runMessage(body, of: run)])
+        } catch {
+            logger.error("unable to encode an event", metadata: [.error: "\(error)"])
+        }
+    }
+
+    /// Publishes the run's last event and waits until the broker has it, but not for long: the ledger says it too.
+    func tellLast<Body: EventBody>(_ body: Body, of run: RunContext) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await self.announce(body, of: run) }
+            group.addTask { try? await Task.sleep(for: .seconds(10)) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
     /// Publishes an event of the run for BI and waits until the broker has it.
     func announce<Body: EventBody>(_ body: Body, of run: RunContext) async throws {
-        let event = try CloudEvent(Event(run: run, body: body), source: source, at: Date())
-        try await producer.send(KafkaMessage(event, topic: topics.runs, key: run.runID))
+        try await producer.send(try runMessage(body, of: run))
+    }
+
+    private func runMessage<Body: EventBody>(_ body: Body, of run: RunContext) throws -> KafkaMessage {
+        KafkaMessage(
+            try CloudEvent(Event(run: run, body: body), source: source, at: Date()), topic: topics.runs, key: run.runID)
     }
 
     /// Publishes completions that a worker owes; the ids are the same as if it had.

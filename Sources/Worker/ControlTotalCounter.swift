@@ -14,18 +14,42 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
         var description: String { "unable to sum the column '\(column)': it holds '\(value.prefix(40))'" }
     }
 
-    private struct Group {
-        let currency: [UInt8]
-        var sums: [ExactDecimal?]
+    /// The sum of one column in one currency: an Int64 of one scale while it fits, the wide sum beside it for the rest.
+    private struct Accumulator {
+        var narrow: Int64 = 0
+        var scale = -1
+        var wide: ExactDecimal?
+
+        var sum: ExactDecimal? {
+            guard scale >= 0 else { return wide }
+            let value = ExactDecimal(unscaled: Int128(narrow), scale: scale)
+            guard let wide else { return value }
+            return wide.adding(value)
+        }
+
+        /// False when the sum does not fit.
+        mutating func add(_ value: ExactDecimal) -> Bool {
+            guard let sum else {
+                wide = value
+                return true
+            }
+            wide = sum.adding(value)
+            scale = -1
+            narrow = 0
+            return wide != nil
+        }
     }
 
     private let names: [String]
-    /// For each field of a row up to the last that matters: which sum it goes to.
-    private let sumOfField: [Int?]
-    private let currencyField: Int?
-    private var groups: [Group] = []
+    /// For each field of a row up to the last that matters: which sum it goes to, or -1.
+    private let sumOfField: [Int]
+    private let currencyField: Int
+    private var currencies: [[UInt8]] = []
     private var current = 0
-    private var fields: [UnsafeRawBufferPointer]
+    /// One for each currency and name, currency by currency.
+    private var accumulators: [Accumulator] = []
+    /// Where the fields of the row at hand begin, and how long they are.
+    private let fields: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>
 
     /// - Parameters:
     ///   - columns: the columns' names, in order.
@@ -39,56 +63,91 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
             return index
         }
         names = totals
-        currencyField = try currency.map(position)
+        currencyField = try currency.map(position) ?? -1
         let positions = try totals.map(position)
-        let width = ([currencyField ?? -1] + positions).max()! + 1
-        var sumOfField = [Int?](repeating: nil, count: width)
+        let width = positions.isEmpty ? 0 : ([currencyField] + positions).max()! + 1
+        var sumOfField = [Int](repeating: -1, count: width)
         for (sum, field) in positions.enumerated() { sumOfField[field] = sum }
         self.sumOfField = sumOfField
-        fields = Array(repeating: UnsafeRawBufferPointer(start: nil, count: 0), count: width)
+        fields = .allocate(capacity: width)
+        fields.initialize(repeating: UnsafeRawBufferPointer(start: nil, count: 0))
     }
+
+    deinit { fields.deallocate() }
 
     /// The sums so far. A column without any value in a currency has none.
     var totals: [ControlTotal] {
-        ControlTotal.sum(
-            groups.flatMap { group in
-                zip(names, group.sums).compactMap { name, sum in
-                    sum.map {
-                        ControlTotal(
-                            name: name, currency: String(decoding: group.currency, as: UTF8.self), amount: $0)
-                    }
-                }
-            }) ?? []
+        let totals = accumulators.enumerated().compactMap { index, accumulator in
+            accumulator.sum.map {
+                ControlTotal(
+                    name: names[index % names.count],
+                    currency: String(decoding: currencies[index / names.count], as: UTF8.self), amount: $0)
+            }
+        }
+        return ControlTotal.sum(totals) ?? []
     }
 
     func observe(row: UnsafeRawBufferPointer) throws {
         if fields.isEmpty { return }
         split(row)
-        let group = groupIndex()
-        for (field, sum) in sumOfField.enumerated() {
-            // NULL is an empty field, and adds nothing, as in SQL's sum().
-            guard let sum, !fields[field].isEmpty else { continue }
-            guard let value = ExactDecimal.parse(fields[field]) else {
-                throw NotSummable(column: names[sum], value: String(decoding: fields[field], as: UTF8.self))
+        let first = currencyIndex() * names.count
+        try accumulators.withUnsafeMutableBufferPointer { accumulators in
+            for field in sumOfField.indices where sumOfField[field] >= 0 {
+                // NULL is an empty field, and adds nothing, as in SQL's sum().
+                let text = fields[field]
+                if text.isEmpty { continue }
+                let sum = sumOfField[field]
+                if let (value, scale) = Self.narrow(text), scale == accumulators[first + sum].scale {
+                    let (total, isTooLarge) = accumulators[first + sum].narrow.addingReportingOverflow(value)
+                    if !isTooLarge {
+                        accumulators[first + sum].narrow = total
+                        continue
+                    }
+                }
+                try add(text, to: &accumulators[first + sum], name: names[sum])
             }
-            guard let before = groups[group].sums[sum] else {
-                groups[group].sums[sum] = value
-                continue
-            }
-            guard let after = before.adding(value) else {
-                throw NotSummable(column: names[sum], value: "too large a sum")
-            }
-            groups[group].sums[sum] = after
         }
+    }
+
+    /// A value that is not of the accumulator's scale, or too large for the fast way.
+    private func add(_ text: UnsafeRawBufferPointer, to accumulator: inout Accumulator, name: String) throws {
+        guard let value = ExactDecimal.parse(text) else {
+            throw NotSummable(column: name, value: String(decoding: text, as: UTF8.self))
+        }
+        guard accumulator.add(value) else { throw NotSummable(column: name, value: "too large a sum") }
+        // From now on values of this scale take the fast way.
+        accumulator.scale = value.scale
+    }
+
+    /// A number of at most 18 digits without its point, and its digits after the point; nil for anything else.
+    private static func narrow(_ text: UnsafeRawBufferPointer) -> (value: Int64, scale: Int)? {
+        guard text.count <= 18 else { return nil }
+        var index = text[0] == UInt8(ascii: "-") ? 1 : 0
+        let isNegative = index == 1
+        var value: Int64 = 0
+        var point = -1
+        while index < text.count {
+            let byte = text[index]
+            let digit = byte &- 0x30
+            if digit <= 9 {
+                value = value &* 10 &+ Int64(digit)
+            } else if byte == UInt8(ascii: "."), point < 0 {
+                point = index
+            } else {
+                return nil
+            }
+            index += 1
+        }
+        return (isNegative ? -value : value, point < 0 ? 0 : text.count - point - 1)
     }
 
     /// Finds the first fields of a CSV row (PostgreSQL, COPY, "CSV Format"): a field that begins with a quote ends at the
     /// next quote that is not doubled; any other ends at the next comma or at the end of the row.
     private func split(_ row: UnsafeRawBufferPointer) {
         let base = row.baseAddress!
-        let end = row.last == UInt8(ascii: "\n") ? row.count - 1 : row.count
+        let end = row[row.count - 1] == UInt8(ascii: "\n") ? row.count - 1 : row.count
         var position = 0
-        for field in fields.indices {
+        for field in 0..<fields.count {
             let start = position
             if position < end, row[position] == UInt8(ascii: "\"") {
                 position += 1
@@ -99,37 +158,31 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
                 }
                 fields[field] = UnsafeRawBufferPointer(start: base + start + 1, count: max(0, position - start - 2))
             } else {
-                if let comma = memchr(base + position, Int32(UInt8(ascii: ",")), end - position) {
-                    position = UnsafeRawPointer(comma) - base
-                } else {
-                    position = end
-                }
+                // Fields are short: a plain loop is faster than a call of memchr for each.
+                while position < end, row[position] != UInt8(ascii: ",") { position += 1 }
                 fields[field] = UnsafeRawBufferPointer(start: base + start, count: position - start)
             }
-            position += 1
-            if position > end { position = end }
+            position = min(position + 1, end)
         }
     }
 
-    /// The group of the row's currency. Rows of one currency mostly follow each other.
-    private func groupIndex() -> Int {
-        let currency = currencyField.map { fields[$0] } ?? UnsafeRawBufferPointer(start: nil, count: 0)
-        if current < groups.count, Self.isSame(groups[current].currency, currency) { return current }
-        if let index = groups.firstIndex(where: { Self.isSame($0.currency, currency) }) {
+    /// Which of the currencies the row has. Rows of one currency mostly follow each other.
+    private func currencyIndex() -> Int {
+        let currency = currencyField >= 0 ? fields[currencyField] : UnsafeRawBufferPointer(start: nil, count: 0)
+        if current < currencies.count, Self.isSame(currencies[current], currency) { return current }
+        if let index = currencies.firstIndex(where: { Self.isSame($0, currency) }) {
             current = index
         } else {
-            groups.append(Group(currency: Array(currency), sums: Array(repeating: nil, count: names.count)))
-            current = groups.count - 1
+            currencies.append(Array(currency))
+            accumulators += Array(repeating: Accumulator(), count: names.count)
+            current = currencies.count - 1
         }
         return current
     }
 
     private static func isSame(_ left: [UInt8], _ right: UnsafeRawBufferPointer) -> Bool {
-        left.count == right.count
-            && left.withUnsafeBytes {
-                memcmp(
-                    $0.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!,
-                    right.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, right.count) == 0
-            }
+        guard left.count == right.count else { return false }
+        for index in 0..<left.count where left[index] != right[index] { return false }
+        return true
     }
 }

@@ -248,7 +248,7 @@ struct KafkaConsumerTests {
             try await waitForAssignment(consumer, count: 1)
             tasks.cancelAll()
         }
-        await cluster.setReachable(false)
+        await cluster.takeDown()
         let clock = ContinuousClock()
         let start = clock.now
         // Whether librdkafka gets it done without the broker is its affair; that we come back is ours.

@@ -25,8 +25,9 @@ import Testing
         #expect(info.etag == "\"1\"")
         #expect(server.requests.map(\.method) == ["PUT", "PUT", "PUT", "PUT", "HEAD"])
         #expect(server.requests.prefix(4).allSatisfy { $0.body == Array("hello".utf8) })
-        // libcurl itself repeats a request when a kept connection breaks before the first byte of an answer.
-        #expect(retries.withLock { $0 } == [.throttled, .storeFault])
+        // libcurl itself repeats a request when a kept connection breaks before the first byte of an answer; a reset that
+        // it sees later is repeated by us.
+        #expect(retries.withLock { $0 }.filter { $0 != .interrupted } == [.throttled, .storeFault])
     }
 
     @Test func `a request is given up after five tries`() async throws {

@@ -50,7 +50,9 @@ final class TLSServer {
     }
 
     deinit {
-        process.terminate()
+        // Not terminate(): a child of Foundation's Process may have SIGTERM blocked.
+        kill(process.processIdentifier, SIGKILL)
+        process.waitUntilExit()
         try? FileManager.default.removeItem(at: folder)
     }
 }

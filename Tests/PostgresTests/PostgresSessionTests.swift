@@ -84,7 +84,6 @@ struct PostgresSessionTests {
     @Test func cancelEndsARunningStatement() async throws {
         try await TestPostgres.withDatabase { role, _ in
             let session = try await PostgresSession.connect(role, purpose: "test")
-            async let sleeping = session.execute("SELECT pg_sleep(60)", action: "sleep")
             // The statement may not have begun yet: a cancellation that finds nothing to cancel is lost.
             let canceller = Task {
                 while !Task.isCancelled {
@@ -92,7 +91,9 @@ struct PostgresSessionTests {
                     try? await Task.sleep(for: .milliseconds(20))
                 }
             }
-            let error = await #expect(throws: PostgresError.self) { _ = try await sleeping }
+            let error = await #expect(throws: PostgresError.self) {
+                try await session.execute("SELECT pg_sleep(60)", action: "sleep")
+            }
             canceller.cancel()
             #expect(error?.isCancelled == true)
         }

@@ -23,14 +23,19 @@ public enum TestPostgres {
     }()
 
     /// A fresh database for the duration of `body`, which gets the way in as the superuser and as the documented role,
-    /// `billing_aggregator`, with the rights that `deploy/postgres/role.sql` gives outside of the vaults.
+    /// `billing_aggregator`, with the rights that `deploy/postgres/role.sql` gives outside of the vaults. It is empty, or a
+    /// copy of the database `template`, which nobody may be using meanwhile.
+    @discardableResult
     public static func withDatabase<Value>(
+        copyOf template: String? = nil,
         _ body: (_ role: PostgresConfiguration, _ administrator: PostgresConfiguration) async throws -> Value
     ) async throws -> Value {
         guard let administrator else { throw MissingServer() }
         let name = "test_" + UUID().uuidString.lowercased().filter { $0 != "-" }
         let server = try await PostgresSession.connect(administrator, purpose: "tests")
-        try await server.execute("CREATE DATABASE \(SQL.identifier(name))", action: "make a test's database")
+        try await server.execute(
+            "CREATE DATABASE \(SQL.identifier(name))" + (template.map { " TEMPLATE \(SQL.identifier($0))" } ?? ""),
+            action: "make a test's database")
         try await server.execute(
             "GRANT CONNECT, CREATE ON DATABASE \(SQL.identifier(name)) TO billing_aggregator",
             action: "grant to the role")

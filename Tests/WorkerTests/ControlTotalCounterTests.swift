@@ -23,7 +23,8 @@ import Testing
     @Test func quotesCommasAndNewlinesBeforeTheColumnDoNotMatter() throws {
         #expect(
             try totals([
-                #""a,""b"", ,c",EUR,1.00"#, "\"two\nlines\",EUR,2.00", #""","",",EUR,4.00"#, #""",EUR,9,9",EUR,8.00"#,
+                #""a,""b"", ,c",EUR,1.00"#, "\"two\nlines\",EUR,2.00", "\"\"\",\"\",\",EUR,4.00",
+                #"",EUR,9,9",EUR,8.00"#,
             ])
                 == ["net EUR 15.00"])
     }

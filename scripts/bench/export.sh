@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Export speed of one worker slot against psql's COPY: see `export.sh --help`.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../dev"
-source ./lib.sh
-source ./postgres.sh
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source ../dev/lib.sh
+source ../dev/postgres.sh
 cd "$repo"
 
 usage() {
@@ -40,7 +40,7 @@ done
 
 begin
 find_swift
-need_packages "${build_packages[@]}"
+need_build_packages
 find_postgres
 say "building in release mode"
 run swift build --configuration release --product bda-coordinator || fail "the build failed"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Jobs a second through Kafka and the ledger: see `jobs.sh --help`.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../dev"
-source ./lib.sh
-source ./postgres.sh
-source ./kafka.sh
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source ../dev/lib.sh
+source ../dev/postgres.sh
+source ../dev/kafka.sh
 cd "$repo"
 
 usage() {
@@ -41,7 +41,7 @@ done
 
 begin
 find_swift
-need_packages "${build_packages[@]}"
+need_build_packages
 find_postgres
 find_kafka || fail "there is no Kafka" "Set KAFKA_HOME to an unpacked Apache Kafka."
 find_java

@@ -415,3 +415,11 @@ LANGUAGE sql STABLE AS $$
     JOIN bda.result AS d ON d.job_id = j.job_id
     GROUP BY j.partition_no, r.partition_count
 $$;
+
+-- One row for each job that a worker could be doing: what the fleet is scaled by (not by the lag of the jobs
+-- topic, which is 0 while long jobs run).
+CREATE VIEW bda.open_jobs AS
+SELECT r.client_id, r.environment, j.job_id, j.segment, j.partition_no, j.state
+FROM bda.job AS j JOIN bda.run AS r ON r.run_id = j.run_id
+WHERE r.state = 'running' AND r.graph_at IS NOT NULL
+  AND (j.state = 'running' OR (j.state = 'ready' AND (j.not_before IS NULL OR j.not_before <= pg_catalog.clock_timestamp())));

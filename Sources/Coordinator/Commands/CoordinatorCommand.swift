@@ -19,6 +19,6 @@ struct CoordinatorCommand: AsyncParsableCommand {
             """,
         subcommands: [
             SetupCommand.self, CheckCommand.self, TryCommand.self, PlanCommand.self, RunCommand.self, LocalCommand.self,
-            StatusCommand.self, CancelCommand.self, CleanCommand.self,
+            StatusCommand.self, CancelCommand.self, VerifyCommand.self, CleanCommand.self,
         ])
 }

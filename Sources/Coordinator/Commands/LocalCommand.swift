@@ -55,15 +55,12 @@ struct LocalCommand: AsyncParsableCommand {
             // The broker of local mode has its own address and no security.
             for name in variables.keys where name.hasPrefix("BDA_KAFKA_") { variables[name] = nil }
             let environment = try CommandEnvironment([.output], environment: variables)
-            // A mistake that a look at the settings and the ledger shows is said before anything is started.
-            let scripts = try environment.scripts()
-            _ = try environment.systems(options.systems, of: scripts)
-            try await environment.checkLedger()
+            let checked = try await CheckedRun(options, in: environment)
             let fleet = try await LocalFleet(
                 workers: workers, environment: variables, topics: environment.settings.topicDefinitions,
                 logger: environment.logger)
             do {
-                try await RunProgram(environment: environment, kafka: fleet.kafka, options: options, fleet: fleet).run()
+                try await RunProgram(environment: environment, kafka: fleet.kafka, checked: checked, fleet: fleet).run()
             } catch {
                 await fleet.stop(within: .seconds(5))
                 throw error

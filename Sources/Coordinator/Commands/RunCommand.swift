@@ -48,7 +48,9 @@ struct RunCommand: AsyncParsableCommand {
                         "name the brokers as host:port, with commas between them; without Kafka use 'bda-coordinator local'"
                 )
             }
-            try await RunProgram(environment: environment, kafka: kafka, options: options).run()
+            try await RunProgram(
+                environment: environment, kafka: kafka, checked: CheckedRun(options, in: environment)
+            ).run()
         }
     }
 }
@@ -62,51 +64,62 @@ struct RunOptions: Sendable {
     var takesOver: Bool
 }
 
-/// The wiring of a run: checks everything that can be checked, connects, runs the flow beside its services, and prints
-/// what came of it.
+/// What is checked before anything is started.
+struct CheckedRun: Sendable {
+    let scripts: ScriptSet
+    let request: RunFlow.Request
+    let takesOver: Bool
+
+    init(_ options: RunOptions, in environment: CommandEnvironment) async throws {
+        scripts = try environment.scripts()
+        request = RunFlow.Request(
+            businessDate: try environment.businessDate(options.date),
+            systems: try environment.systems(options.systems, of: scripts),
+            partitions: try environment.partitions(options.partitions), isNew: options.isNew)
+        takesOver = options.takesOver
+        try environment.checkCutoff(of: request.businessDate)
+        try await environment.checkLedger()
+    }
+}
+
+/// The wiring of a run: connects, runs the flow beside its services, and prints what came of it.
 struct RunProgram: Sendable {
     let environment: CommandEnvironment
     let kafka: KafkaConfiguration
-    let options: RunOptions
+    let checked: CheckedRun
     /// Local mode: runs beside the flow and ends with it.
     var fleet: LocalFleet?
 
     func run() async throws {
         let settings = environment.settings
         let logger = environment.logger
-        let scripts = try environment.scripts()
-        let systems = try environment.systems(options.systems, of: scripts)
-        let partitions = try environment.partitions(options.partitions)
-        let date = try environment.businessDate(options.date)
-        try environment.checkCutoff(of: date)
+        let date = checked.request.businessDate
         guard let output = environment.output else { preconditionFailure("a run needs an output") }
         let store = try output.open()
-        try await environment.checkLedger()
         try await store.check()
         try await checkTopics()
 
         let lock = DateLock(clientID: settings.clientID, environment: settings.environment, businessDate: date)
-        if options.takesOver { try await environment.withSession { try await lock.endHolder(on: $0) } }
+        if checked.takesOver { try await environment.withSession { try await lock.endHolder(on: $0) } }
         let ledger = Ledger(settings.database, purpose: "coordinator ledger") { try await lock.take(on: $0) }
         let producer = try await KafkaProducer.make(configuration: kafka, linger: .zero, logger: logger)
         let messages = RunMessages(producer: producer, topics: settings.topics, logger: logger)
         let bell = Bell()
+        let registry = MetricsRegistry()
         let reader = try await KafkaTopicReader.make(
             configuration: kafka, topic: settings.topics.events, from: .end, logger: logger)
         let flow = RunFlow(
-            settings: settings, scripts: scripts, ledger: ledger, store: store, outputURI: output.uri,
+            settings: settings, scripts: checked.scripts, ledger: ledger, store: store, outputURI: output.uri,
             messages: messages,
-            bell: bell, logger: logger, showsProgress: environment.logFormat == .text)
-        let request = RunFlow.Request(
-            businessDate: date, systems: systems, partitions: partitions, isNew: options.isNew)
-
-        let run = FlowService(flow: flow, request: request)
+            bell: bell, metrics: RunMetrics(registry: registry), logger: logger,
+            showsProgress: environment.logFormat == .text)
+        let run = FlowService(flow: flow, request: checked.request)
         var members: [ServiceGroup.Member] = []
         if settings.httpPort != 0 {
             members.append(
                 .init(
                     "health",
-                    try HealthEndpoint(port: settings.httpPort, readiness: Readiness([]), registry: MetricsRegistry())))
+                    try HealthEndpoint(port: settings.httpPort, readiness: Readiness([]), registry: registry)))
         }
         members += [.init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell))]
         if let fleet { members.append(.init("fleet", fleet)) }

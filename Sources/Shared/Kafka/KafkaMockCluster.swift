@@ -40,14 +40,10 @@ public actor KafkaMockCluster {
         .mockCluster(bootstrapServers: bootstrapServers, clientID: clientID)
     }
 
-    /// Makes the broker refuse and drop connections, or accept them again: an outage for tests.
-    public func setReachable(_ isReachable: Bool) {
-        guard let cluster else { return }
-        if isReachable {
-            rd_kafka_mock_broker_set_up(cluster, -1)
-        } else {
-            rd_kafka_mock_broker_set_down(cluster, -1)
-        }
+    /// Makes the broker drop and refuse connections from now on: an outage for tests. It cannot come back: its port may be
+    /// another's by then, and librdkafka ends the process when it is.
+    public func takeDown() {
+        if let cluster { rd_kafka_mock_broker_set_down(cluster, -1) }
     }
 
     /// Ends the broker; its messages are gone. Clients should be closed before.

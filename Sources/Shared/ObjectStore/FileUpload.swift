@@ -12,6 +12,9 @@ actor FileUpload: ObjectUpload {
     private let options: WriteOptions
     private var file: TemporaryFile?
     private var parts: Set<Int> = []
+    private var bytesWritten = 0
+    /// The number of a part that was written with fewer bytes: it must be the last.
+    private var shortPart: Int?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
@@ -25,18 +28,23 @@ actor FileUpload: ObjectUpload {
     }
 
     func write(_ part: ByteBuffer, number: Int) throws {
-        precondition(part.count == partBytes, "all parts but the last have \(partBytes) bytes, not \(part.count)")
+        precondition(
+            part.count == partBytes || (1..<partBytes).contains(part.count) && shortPart == nil,
+            "all parts but the last have \(partBytes) bytes, not \(part.count)")
+        if part.count < partBytes { shortPart = number }
         precondition(number > 0)
         try Task.checkCancellation()
         try open().write(part.bytes, at: (number - 1) * partBytes)
         parts.insert(number)
+        bytesWritten += part.count
     }
 
     func finish(last: ByteBuffer?, size: Int, sha256: Digest) throws -> ObjectInfo {
         try Task.checkCancellation()
         let lastBytes = last?.count ?? 0
         precondition(lastBytes <= partBytes, "the last part has at most \(partBytes) bytes, not \(lastBytes)")
-        let sent = parts.count * partBytes + lastBytes
+        precondition(shortPart == nil || shortPart == parts.count && lastBytes == 0, "bytes follow a short part")
+        let sent = bytesWritten + lastBytes
         guard sent == size else { throw mismatch("\(size) bytes were counted, \(sent) were given to the store") }
         if let missing = (1..<parts.count + 1).first(where: { !parts.contains($0) }) {
             throw mismatch("part \(missing) was not written")

@@ -96,8 +96,8 @@ extension ObjectStore {
 /// Parts may be sent at the same time, in any order, each from a buffer of its own; that is how many buffers an upload
 /// costs. After an error, `abort` is due: it costs nothing when there is nothing to remove.
 public protocol ObjectUpload: Sendable {
-    /// Sends part `number` (from 1) of exactly `partBytes` bytes. When it returns, the store has the part and has
-    /// confirmed its checksum, and the buffer is free again.
+    /// Sends part `number` (from 1) of exactly `partBytes` bytes, or the last part of fewer, after which `finish` gets
+    /// none. When it returns, the store has the part and has confirmed its checksum, and the buffer is free again.
     func write(_ part: ByteBuffer, number: Int) async throws
 
     /// Sends the last part, if any, and completes the object: from 0 to `partBytes` bytes that follow the parts written

@@ -70,7 +70,8 @@ public struct ObjectStoreError: Error, Sendable, Hashable, CustomStringConvertib
     /// The `errno`.
     public internal(set) var systemError: Int32?
 
-    init(
+    /// A failure of `operation` on `subject`; neither they nor `reason` and `hint` may hold a secret.
+    public init(
         _ kind: Kind, _ operation: String, _ subject: String, reason: String, isRetryable: Bool = false,
         hint: String? = nil
     ) {

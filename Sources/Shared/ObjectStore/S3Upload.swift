@@ -20,6 +20,9 @@ actor S3Upload: ObjectUpload {
     private let creation = SingleFlight<String>()
     private var uploadID: String?
     private var parts: [Int: Part] = [:]
+    private var bytesWritten = 0
+    /// The number of a part that was written with fewer bytes: it must be the last.
+    private var shortPart: Int?
 
     init(store: S3ObjectStore, key: String, partBytes: Int, options: WriteOptions) {
         self.store = store
@@ -29,14 +32,19 @@ actor S3Upload: ObjectUpload {
     }
 
     func write(_ part: ByteBuffer, number: Int) async throws {
-        precondition(part.count == partBytes, "all parts but the last have \(partBytes) bytes, not \(part.count)")
+        precondition(
+            part.count == partBytes || (1..<partBytes).contains(part.count) && shortPart == nil,
+            "all parts but the last have \(partBytes) bytes, not \(part.count)")
+        if part.count < partBytes { shortPart = number }
+        bytesWritten += part.count
         try await send(part, number: number)
     }
 
     func finish(last: ByteBuffer?, size: Int, sha256: Digest) async throws -> ObjectInfo {
         let lastBytes = last?.count ?? 0
         precondition(lastBytes <= partBytes, "the last part has at most \(partBytes) bytes, not \(lastBytes)")
-        let sent = parts.count * partBytes + lastBytes
+        precondition(shortPart == nil || shortPart == parts.count && lastBytes == 0, "bytes follow a short part")
+        let sent = bytesWritten + lastBytes
         guard sent == size else { throw mismatch("\(size) bytes were counted, \(sent) were given to the store") }
 
         if parts.isEmpty {

@@ -46,15 +46,17 @@ final class CopyState {
         pendingOffset = offset
     }
 
-    /// Moves what is left of the kept row into the buffer; false when some of it did not fit.
-    func flushPending(into buffer: ByteBuffer) -> Bool {
-        guard let row = pending else { return true }
-        let rest = UnsafeRawBufferPointer(start: row + pendingOffset, count: pendingCount - pendingOffset)
-        pendingOffset += buffer.append(rest)
-        guard pendingOffset == pendingCount else { return false }
-        PQfreemem(row)
-        pending = nil
-        return true
+    /// Moves what is left of the kept row into `memory`; returns how many bytes that were.
+    func takePending(into memory: UnsafeMutableRawBufferPointer) -> Int {
+        guard let row = pending else { return 0 }
+        let count = min(pendingCount - pendingOffset, memory.count)
+        if count > 0 { memory.baseAddress!.copyMemory(from: row + pendingOffset, byteCount: count) }
+        pendingOffset += count
+        if pendingOffset == pendingCount {
+            PQfreemem(row)
+            pending = nil
+        }
+        return count
     }
 }
 
@@ -83,40 +85,59 @@ extension PostgresSession {
     public func readCopy(into buffer: ByteBuffer) throws -> CopyProgress {
         let connection = try live()
         guard let state = copy else { preconditionFailure("readCopy without beginCopy") }
-        let observer = state.observer
-        if state.rowsInFile == 0, state.rows > 0, state.pendingOffset == 0, let row = state.pending {
-            // A new file begins with the row that ended the last one.
-            guard buffer.append(state.header) else { throw headerTooLong(state) }
-            try observer.observe(row: UnsafeRawBufferPointer(start: row, count: state.pendingCount))
-            state.rowsInFile = 1
-            state.rows += 1
+        var progress = CopyProgress.bufferFull
+        try buffer.append { memory in
+            var used = 0
+            progress = try read(state, from: connection, into: memory, used: &used)
+            return used
         }
-        guard state.flushPending(into: buffer) else { return .bufferFull }
-        while buffer.free > 0 {
+        return progress
+    }
+
+    /// The row loop. It works on plain memory and local counters: it runs for each of many millions of rows.
+    private func read(
+        _ state: CopyState, from connection: OpaquePointer, into memory: UnsafeMutableRawBufferPointer, used: inout Int
+    ) throws -> CopyProgress {
+        let (observer, limit) = (state.observer, state.maximumRowsPerFile)
+        var (rows, rowsInFile) = (state.rows, state.rowsInFile)
+        defer { (state.rows, state.rowsInFile) = (rows, rowsInFile) }
+        if rowsInFile == 0, rows > 0, state.pendingOffset == 0, let row = state.pending {
+            // A new file begins with the row that ended the last one.
+            used += try writeHeader(state, into: memory)
+            try observer.observe(row: UnsafeRawBufferPointer(start: row, count: state.pendingCount))
+            rowsInFile = 1
+            rows += 1
+        }
+        used += state.takePending(into: UnsafeMutableRawBufferPointer(rebasing: memory[used...]))
+        while used < memory.count {
             var raw: UnsafeMutablePointer<CChar>?
             let count = Int(PQgetCopyData(connection, &raw, 0))
-            guard count > 0, let raw else { return try finishCopy(connection, state, code: count) }
-            let row = UnsafeRawBufferPointer(start: raw, count: count)
+            guard count > 0, let raw else {
+                state.rows = rows
+                return try finishCopy(connection, state, code: count)
+            }
             if state.header.isEmpty {
-                state.header = Array(row)
+                state.header = Array(UnsafeRawBufferPointer(start: raw, count: count))
                 PQfreemem(raw)
-                guard buffer.append(state.header) else { throw headerTooLong(state) }
+                used += try writeHeader(state, into: memory)
                 continue
             }
-            if state.rowsInFile == state.maximumRowsPerFile {
+            if rowsInFile == limit {
                 state.keep(raw, count: count, from: 0)
-                state.rowsInFile = 0
+                rowsInFile = 0
                 return .fileFull
             }
             do {
-                try observer.observe(row: row)
+                try observer.observe(row: UnsafeRawBufferPointer(start: raw, count: count))
             } catch {
                 PQfreemem(raw)
                 throw error
             }
-            state.rowsInFile += 1
-            state.rows += 1
-            let taken = buffer.append(row)
+            rowsInFile += 1
+            rows += 1
+            let taken = min(count, memory.count - used)
+            (memory.baseAddress! + used).copyMemory(from: raw, byteCount: taken)
+            used += taken
             if taken < count {
                 state.keep(raw, count: count, from: taken)
                 return .bufferFull
@@ -124,6 +145,12 @@ extension PostgresSession {
             PQfreemem(raw)
         }
         return .bufferFull
+    }
+
+    private func writeHeader(_ state: CopyState, into memory: UnsafeMutableRawBufferPointer) throws -> Int {
+        guard state.header.count <= memory.count else { throw headerTooLong(state) }
+        memory.copyBytes(from: state.header)
+        return state.header.count
     }
 
     /// How many data rows the running COPY has delivered, for progress.
@@ -156,11 +183,5 @@ extension PostgresSession {
         PostgresError(
             sqlState: nil, message: "the header line of \(state.header.count) bytes does not fit the buffer",
             hint: "raise BDA_UPLOAD_PART_BYTES", action: state.action)
-    }
-}
-
-extension ByteBuffer {
-    fileprivate func append(_ bytes: [UInt8]) -> Bool {
-        bytes.withUnsafeBytes { append($0) } == bytes.count
     }
 }

@@ -186,19 +186,16 @@ public enum WorkTransaction {
 
     /// Begins, in the run's snapshot or in a fresh one, and returns the transaction's id for `commit`.
     public static func begin(in session: PostgresSession, snapshotID: String?) async throws -> String {
-        try await session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ", action: "begin the work")
-        if let snapshotID {
-            do {
-                // It must be the transaction's first statement.
-                try await session.execute(
-                    "SET TRANSACTION SNAPSHOT \(SQL.literal(snapshotID))", action: "import the run's snapshot")
-            } catch let error as PostgresError where error.sqlState != nil && !error.isRetryable {
-                throw SnapshotLost(description: "\(error)")
-            }
+        var statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ"]
+        // The import must be the transaction's first statement.
+        if let snapshotID { statements.append("SET TRANSACTION SNAPSHOT \(SQL.literal(snapshotID))") }
+        statements.append("SELECT pg_catalog.pg_current_xact_id()")
+        do {
+            let id = try await session.execute(statements.joined(separator: "; "), action: "begin the work")
+            return id.firstValue ?? ""
+        } catch let error as PostgresError where snapshotID != nil && Snapshot.isLost(error) {
+            throw SnapshotLost(description: "\(error)")
         }
-        return try await session.execute(
-            "SELECT pg_catalog.pg_current_xact_id()", action: "read the transaction's id"
-        ).firstValue ?? ""
     }
 
     /// Inserts the result as the last statement and commits. False: the job was done before, and nothing of this attempt

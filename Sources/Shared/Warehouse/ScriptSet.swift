@@ -51,7 +51,7 @@ public struct ScriptSet: Sendable {
         var sentences = unreadable + problems.map(\.description)
         sentences += JobGraph.problems(in: segments.map(\.segment))
         sentences += Self.tableProblems(segments, tables)
-        if unreadable.isEmpty, segments.isEmpty {
+        if sentences.isEmpty, segments.isEmpty {
             sentences.append("BDA_SCRIPTS_DIR: no segment in \(folders.joined(separator: ", "))")
         }
         guard sentences.isEmpty else { throw Problems(sentences: sentences) }

@@ -36,9 +36,15 @@ public struct Snapshot: Sendable {
                 SELECT pg_catalog.pg_export_snapshot()
                 """, action: "take over the run's snapshot")
             return Snapshot(id: exported.firstValue ?? "", session: session)
-        } catch let error as PostgresError where error.sqlState != nil && !error.isRetryable {
+        } catch let error as PostgresError where isLost(error) {
             throw WorkTransaction.SnapshotLost(description: "\(error)")
         }
+    }
+
+    /// Whether an import failed because nobody holds the snapshot any more: invalid_parameter_value before PostgreSQL 17,
+    /// undefined_object since, object_not_in_prerequisite_state when its transaction ended just now.
+    static func isLost(_ error: PostgresError) -> Bool {
+        ["22023", "42704", "55000"].contains(error.sqlState)
     }
 
     /// Lets it go.

@@ -1,0 +1,98 @@
+import Foundation
+import Glibc
+import JobModel
+import Postgres
+import Testing
+
+extension WholeSystem {
+    @Suite struct CoordinatorEndTests {
+        @Test("a coordinator that is stopped or killed goes on with its run; a second one is refused")
+        func resumes() async throws {
+            try await Fleet.with(["BDA_PARTITIONS": "2"], scripts: Fleet.gatedScripts()) { fleet in
+                let workers = (try fleet.worker("one"), try fleet.worker("two"))
+                try await fleet.run().succeeds()
+                let undisturbed = try await Export.latest(in: fleet.store)
+
+                let gate = try await fleet.closeGate()
+                let first = try fleet.run("--new")
+                try await fleet.untilOnlyGated(first)
+                let runID = try await fleet.newestRun()
+
+                let second = try fleet.run()
+                #expect(try await second.ended() == .exit(30), second.report)
+                let holder = try await fleet.session.execute(
+                    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid <> 0",
+                    action: "look up who holds the date"
+                ).firstValue
+                #expect(second.errorText.contains("database session \(holder ?? "?"),"), second.report)
+
+                first.signal(SIGTERM)
+                #expect(try await first.ended() == .exit(31), first.report)
+                let resumed = try fleet.run()
+                try await fleet.until("SELECT owner_number = 2 FROM bda.run WHERE run_id = '\(runID)'", resumed)
+                resumed.kill()
+                #expect(try await resumed.ended() == .signal(SIGKILL))
+                let last = try fleet.run()
+                try await fleet.until("SELECT owner_number = 3 FROM bda.run WHERE run_id = '\(runID)'", last)
+                try await gate.execute("SELECT pg_advisory_unlock(4711)", action: "open the gate")
+                try await last.succeeds()
+                await gate.close()
+
+                let export = try await Export.latest(in: fleet.store)
+                #expect(export.run.run.runID.description == runID)
+                #expect(export.parts.sorted() == undisturbed.parts.sorted())
+                try await fleet.drain(workers.0, workers.1)
+            }
+        }
+
+        @Test(
+            "a coordinator that is killed while the snapshot is needed: the next one begins a new run, with the same files"
+        )
+        func losesSnapshot() async throws {
+            let settings = ["BDA_PARTITIONS": "2", "BDA_LEASE_SECONDS": "3"]
+            try await Fleet.with(settings, scripts: Fleet.gatedScripts(reads: "vault")) { fleet in
+                let workers = (try fleet.worker("one"), try fleet.worker("two"))
+                try await fleet.run().succeeds()
+                let undisturbed = try await Export.latest(in: fleet.store)
+
+                let gate = try await fleet.closeGate()
+                let killed = try fleet.run("--new")
+                try await fleet.untilOnlyGated(killed)
+                let runID = try await fleet.newestRun()
+                killed.kill()
+                #expect(try await killed.ended() == .signal(SIGKILL))
+                let next = try fleet.run()
+                try await fleet.until("it goes on with the run or begins another", [next]) {
+                    try await fleet.session.execute(
+                        "SELECT max(run_id) > '\(runID)' OR max(owner_number) > 1 FROM bda.run", action: "look"
+                    ).firstValue == "t"
+                }
+                try await gate.execute("SELECT pg_advisory_unlock(4711)", action: "open the gate")
+                try await next.succeeds()
+                await gate.close()
+
+                let export = try await Export.latest(in: fleet.store)
+                #expect(export.run.run.runID > undisturbed.run.run.runID)
+                #expect(export.run.replacesRunID == undisturbed.run.run.runID)
+                #expect(export.parts.sorted() == undisturbed.parts.sorted())
+                let open = try await fleet.session.execute(
+                    "SELECT count(*) FROM bda.run WHERE state NOT IN ('closed', 'failed')", action: "count open runs"
+                ).firstValue
+                #expect(open == "0")
+                try await fleet.drain(workers.0, workers.1)
+            }
+        }
+    }
+}
+
+extension Fleet {
+    /// Waits until the jobs of the gated dataset, and no others, are left of the newest run.
+    fileprivate func untilOnlyGated(_ run: Program) async throws {
+        try await until(
+            """
+            SELECT count(*) FILTER (WHERE segment = 'tripica.gated' AND state = 'running') = 2
+                   AND count(*) FILTER (WHERE segment <> 'tripica.gated' AND state <> 'done') = 0
+            FROM bda.job WHERE run_id = (SELECT max(run_id) FROM bda.run WHERE state = 'running')
+            """, run)
+    }
+}

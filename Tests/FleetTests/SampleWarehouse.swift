@@ -1,0 +1,67 @@
+import Foundation
+import Postgres
+import Testing
+import TestSupport
+
+/// A database with the sample warehouse and the documented role's rights, made once for a suite; its tests work on copies.
+struct SampleWarehouse: SuiteTrait, TestScoping {
+    /// The business date of the sample.
+    static let date = "2026-01-15"
+    /// The instant up to which its loads count.
+    static let cutoff = "2026-01-16 05:00:00 Europe/Berlin"
+
+    /// The database to copy; nil outside of the suite.
+    @TaskLocal static var database: String?
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        try await TestPostgres.withDatabase { _, administrator in
+            // psql finds its database in libpq's own variables.
+            let psql = [
+                "PGHOST": administrator.host, "PGPORT": "\(administrator.port)", "PGUSER": administrator.user,
+                "PGDATABASE": administrator.database,
+            ]
+            let folder = try TemporaryFolder()
+            for (name, command) in [
+                (
+                    "sample",
+                    ["\(Fleet.scripts)/sample/load.sh", "--scale", "0.2", "--date", Self.date, "--days", "200"]
+                ),
+                ("role", ["psql", "--no-psqlrc", "--quiet", "--file=\(Fleet.repository)/deploy/postgres/role.sql"]),
+            ] {
+                let program = try Program(
+                    "/usr/bin/env", command, environment: Fleet.inherited.merging(psql) { _, new in new }, name: name,
+                    in: folder)
+                defer { program.kill() }
+                try await program.succeeds(within: .seconds(120))
+            }
+            try await Self.$database.withValue(administrator.database, operation: function)
+            folder.remove()
+        }
+    }
+}
+
+extension Trait where Self == SampleWarehouse {
+    /// The suite's tests find the sample warehouse.
+    static var sampleWarehouse: Self { Self() }
+}
+
+/// A folder that is removed when the test succeeded; what programs wrote stays for reading when it did not.
+struct TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appendingPathComponent("bda-fleet-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    /// Writes a file, with the folders on the way to it.
+    func write(_ text: String, to name: String) throws {
+        let file = URL(fileURLWithPath: "\(path)/\(name)")
+        try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: file)
+    }
+
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
+}
