@@ -99,9 +99,10 @@ extension KafkaConfiguration {
         "BDA_KAFKA_" + String(name.uppercased().map { $0 == "." ? "_" : $0 })
     }
 
-    /// What speaks against `name` = `value`; nil if nothing does. A value is never repeated: it may be a secret.
+    /// What speaks against `name` = `value`; nil if nothing does.
     static func refusal(of name: String, value: String) -> Refusal? {
-        if let reason = ownedProperties[name] {
+        // Newer releases have more of the group's, such as group.protocol.
+        if let reason = ownedProperties[name] ?? (name.hasPrefix("group.") ? perRole : nil) {
             return Refusal(problem: "'\(name)' is set by the program: \(reason)", hint: "remove it")
         }
         guard let scratch = try? Properties() else { return nil }
@@ -109,8 +110,8 @@ extension KafkaConfiguration {
             try scratch.set(name, value)
             return nil
         } catch {
-            return Refusal(
-                problem: value.isEmpty ? error.cause : error.cause.replacing(value, with: "***"), hint: error.hint)
+            // librdkafka repeats the values of numbers and choices, not of texts, which is what secrets are.
+            return Refusal(problem: error.cause, hint: error.hint)
         }
     }
 
@@ -125,7 +126,6 @@ extension KafkaConfiguration {
         "client.id": perRole,
         "group.id": perRole,
         "group.instance.id": "a second process with one instance id ends the first for good",
-        "group.protocol.type": perRole,
         "partition.assignment.strategy":
             "all members must have one, and librdkafka's cooperative-sticky loses partitions with manual commits",
         "client.rack": "librdkafka 2.0.2 aborts when it fetches from followers during a rebalance",
@@ -152,6 +152,7 @@ extension KafkaConfiguration {
         "delivery.timeout.ms": "sending must outlast a restart of the brokers",
         "linger.ms": perRole,
         "queue.buffering.max.ms": perRole,
+        "sticky.partitioning.linger.ms": "messages without key or partition are spread evenly",
         "transactional.id": "no transactions are used",
         "transaction.timeout.ms": "no transactions are used",
         "statistics.interval.ms": "the metrics are made from it",
@@ -220,7 +221,7 @@ extension KafkaConfiguration {
     /// stays on: librdkafka's guesses at a wrong `security.protocol` go with it.)
     private static let general = [
         "socket.keepalive.enable": "true", "socket.nagle.disable": "true", "reconnect.backoff.ms": "100",
-        "reconnect.backoff.max.ms": "10000",
+        "reconnect.backoff.max.ms": "2000",
     ]
 
     /// `error` with a better hint, where this configuration tells more than the code alone.

@@ -190,7 +190,11 @@ public actor KafkaConsumer: Service {
         switch event {
         case .assigned(let partitions):
             guard let wake else { return }
-            intake.open(partitions, of: handle, wake: wake)
+            do throws(KafkaError) {
+                try intake.open(partitions, of: handle, wake: wake)
+            } catch {
+                return fail(error)
+            }
             assign(partitions, of: handle)
             state.rebalances += 1
             metrics.rebalances.increment(by: 1)

@@ -7,7 +7,7 @@ enum KafkaEvent {
     /// Numbers that were given with the messages, each with its error; the code is `NO_ERROR` when it was delivered.
     case delivered([(id: UInt, code: KafkaError.Code)])
     case assigned([KafkaPartition])
-    case revoked([KafkaPartition])
+    case revoked
     case committed(KafkaError.Code)
     case statistics(String)
     case error(KafkaError)
@@ -71,9 +71,9 @@ final class KafkaHandle {
             }
             body(.delivered(reports))
         case RD_KAFKA_EVENT_REBALANCE:
-            let list = partitions(of: rd_kafka_event_topic_partition_list(event))
+            // The assignor is an eager one: it takes back all partitions, or gives all of a new assignment.
             let isAssignment = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
-            body(isAssignment ? .assigned(list) : .revoked(list))
+            body(isAssignment ? .assigned(partitions(of: rd_kafka_event_topic_partition_list(event))) : .revoked)
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
             body(.committed(KafkaError.Code(rd_kafka_event_error(event))))
         case RD_KAFKA_EVENT_STATS:

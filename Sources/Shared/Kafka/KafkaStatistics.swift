@@ -7,14 +7,20 @@ struct KafkaStatistics: Decodable {
     }
 
     struct Partition: Decodable {
-        let lo_offset: Int64
-        let hi_offset: Int64
-        let consumer_lag: Int64
+        let low: Int64
+        let high: Int64
+        let lagOfCommit: Int64
 
-        /// Messages after the committed position; nil until one is known. An empty partition has none to wait.
+        enum CodingKeys: String, CodingKey {
+            case low = "lo_offset"
+            case high = "hi_offset"
+            case lagOfCommit = "consumer_lag"
+        }
+
+        /// Messages after the committed position; nil until one is known. In an empty partition none can wait.
         var lag: Int64? {
-            if consumer_lag >= 0 { return consumer_lag }
-            return hi_offset >= 0 && lo_offset == hi_offset ? 0 : nil
+            if lagOfCommit >= 0 { return lagOfCommit }
+            return high >= 0 && low == high ? 0 : nil
         }
     }
 

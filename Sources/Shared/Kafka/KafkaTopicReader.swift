@@ -75,7 +75,7 @@ public actor KafkaTopicReader {
             case .end: return (partition, try handle.endOffset(of: partition, deadline: deadline))
             }
         }
-        intake.open(positions.map { $0.0 }, of: handle, wake: signal)
+        try intake.open(positions.map { $0.0 }, of: handle, wake: signal)
         let code = withPartitionList(positions) { rd_kafka_assign(handle.pointer, $0) }
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
             throw KafkaError(code: .init(code), action: "read the topic '\(topic)'")

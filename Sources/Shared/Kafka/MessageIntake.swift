@@ -44,18 +44,17 @@ final class MessageIntake {
 
     init(logger: Logger) { self.logger = logger }
 
-    /// The partitions that are being read.
-    var assigned: [KafkaPartition] { partitions.map(\.id) }
-
     /// Tasks that wait in `next`.
     var waiting: Int { waiters.count }
 
     /// Takes the queues of `ids`; to be called before librdkafka is told to read them.
-    func open(_ ids: [KafkaPartition], of handle: KafkaHandle, wake: QueueSignal) {
+    func open(_ ids: [KafkaPartition], of handle: KafkaHandle, wake: QueueSignal) throws(KafkaError) {
         close()
         assignment += 1
         for id in ids.sorted(by: { ($0.number, $0.topic) < ($1.number, $1.topic) }) {
-            guard let queue = rd_kafka_queue_get_partition(handle.pointer, id.topic, id.number) else { continue }
+            guard let queue = rd_kafka_queue_get_partition(handle.pointer, id.topic, id.number) else {
+                throw KafkaError(code: .unknownTopic, action: "read \(id)")
+            }
             rd_kafka_queue_forward(queue, nil)
             partitions.append(
                 Partition(id: id, queue: KafkaQueue(owning: queue, signal: QueueSignal { wake.raise() })))
