@@ -160,7 +160,7 @@ struct WorkerProgram {
 
     private func checkTopics(_ settings: WorkerSettings, logger: Logger) async throws {
         let admin = try await KafkaAdmin.make(configuration: settings.kafka, logger: logger)
-        let existing = try await admin.topics(within: .seconds(20))
+        let existing = try await admin.topics(within: .seconds(12))
         try await admin.close()
         let missing = [settings.topics.jobs, settings.topics.events, settings.topics.deadLetters].filter {
             existing[$0] == nil

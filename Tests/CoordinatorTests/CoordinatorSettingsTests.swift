@@ -44,12 +44,15 @@ import Warehouse
     @Test func allWrongSettingsAreToldAtOnce() {
         let error = #expect(throws: SettingsError.self) {
             try environment([
-                "BDA_ENVIRONMENT": "qa", "BDA_PARTITIONS": "0", "BDA_MAX_ROW_SIZE_FILE": "0", "BDA_TIME_ZONE": "Mars/Base",
+                "BDA_ENVIRONMENT": "qa", "BDA_PARTITIONS": "0", "BDA_MAX_ROW_SIZE_FILE": "0",
+                "BDA_TIME_ZONE": "Mars/Base",
                 "BDA_OUTPUT_PREFIX": "a/../b",
             ])
         }
         let text = error.map { "\($0)" } ?? ""
-        for name in ["BDA_ENVIRONMENT", "BDA_PARTITIONS", "BDA_MAX_ROW_SIZE_FILE", "BDA_TIME_ZONE", "BDA_OUTPUT_PREFIX"] {
+        for name in [
+            "BDA_ENVIRONMENT", "BDA_PARTITIONS", "BDA_MAX_ROW_SIZE_FILE", "BDA_TIME_ZONE", "BDA_OUTPUT_PREFIX",
+        ] {
             #expect(text.contains(name), "\(text)")
         }
     }

@@ -79,8 +79,8 @@ struct KafkaProducerTests {
     @Test(arguments: TestKafka.available)
     func fatalErrorLeadsToANewClient(cluster: TestKafka) async throws {
         try await cluster.withTopic(partitions: 1) { configuration, topic in
-            // Waits long enough for all to be in the client when it fails.
-            let producer = try await makeProducer(configuration, linger: .milliseconds(300))
+            // Waits long enough for all to be in the client when it fails, also on a busy machine.
+            let producer = try await makeProducer(configuration, linger: .seconds(3))
             let messages = (0..<100).map { KafkaMessage(topic: topic, partition: 0, value: Array("\($0)".utf8)) }
             async let sending: Void = producer.send(contentsOf: messages)
             while await producer.unconfirmed < 100 { await Task.yield() }

@@ -46,7 +46,7 @@ struct SetupCommand: AsyncParsableCommand {
             }
             let admin = try await KafkaAdmin.make(configuration: kafka, logger: environment.logger)
             let definitions = environment.settings.topicDefinitions
-            let existing = try await admin.topics(within: .seconds(20))
+            let existing = try await admin.topics(within: .seconds(12))
             if !isDryRun { _ = try await admin.ensureTopics(definitions, within: .seconds(30)) }
             for topic in definitions {
                 let state = existing[topic.name] != nil ? "is there" : isDryRun ? "would be made" : "made"

@@ -49,7 +49,7 @@ public struct ScriptSet: Sendable {
             }
         }
         var sentences = unreadable + problems.map(\.description)
-        sentences += JobGraph.problems(in: segments.map(\.segment))
+        sentences += Self.graphProblems(segments)
         sentences += Self.tableProblems(segments, tables)
         if sentences.isEmpty, segments.isEmpty {
             sentences.append("BDA_SCRIPTS_DIR: no segment in \(folders.joined(separator: ", "))")
@@ -76,6 +76,14 @@ public struct ScriptSet: Sendable {
     public func runTables(of segments: [SegmentScript]) -> [TableScript] {
         let written = Set(segments.flatMap(\.segment.writes))
         return tables.filter { !$0.isPermanent && written.contains($0.name) }
+    }
+
+    /// The graph's problems, each with the file of the segment that it names first.
+    private static func graphProblems(_ segments: [SegmentScript]) -> [String] {
+        JobGraph.problems(in: segments.map(\.segment)).map { problem in
+            let files = segments.filter { problem.hasPrefix("segment '\($0.segment.name)' ") }.map(\.text.file)
+            return files.isEmpty ? problem : "\(files.joined(separator: ", ")): \(problem)"
+        }
     }
 
     private static func tableProblems(_ segments: [SegmentScript], _ tables: [TableScript]) -> [String] {
