@@ -1,7 +1,6 @@
 import Foundation
 import JobModel
 import ObjectStore
-import Postgres
 import Service
 import Warehouse
 
@@ -33,18 +32,10 @@ struct CleanCommand: AsyncParsableCommand {
             try await environment.withSession { session in
                 for runID in try await RunSchema.existing(in: session) {
                     let run = try await ledger.run(runID)
-                    guard run?.state.isFinal ?? false else { continue }
-                    do {
-                        if isApplied {
-                            try await RunSchema.drop(runID, in: session)
-                        } else if try await RunSchema.isShown(runID, in: session) {
-                            continue
-                        }
-                        print("schema: \(verb) \(runID.schemaName)")
-                        count += 1
-                    } catch let error as PostgresError where error.sqlState == "2BP01" {
-                        continue
-                    }
+                    guard run?.state.isFinal ?? false, try await !RunSchema.isShown(runID, in: session) else { continue }
+                    if isApplied { try await RunSchema.drop(runID, in: session) }
+                    print("schema: \(verb) \(runID.schemaName)")
+                    count += 1
                 }
             }
             await ledger.close()
