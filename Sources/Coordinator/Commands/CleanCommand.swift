@@ -32,7 +32,9 @@ struct CleanCommand: AsyncParsableCommand {
             try await environment.withSession { session in
                 for runID in try await RunSchema.existing(in: session) {
                     let run = try await ledger.run(runID)
-                    guard run?.state.isFinal ?? false, try await !RunSchema.isShown(runID, in: session) else { continue }
+                    guard run?.state.isFinal ?? false, try await !RunSchema.isShown(runID, in: session) else {
+                        continue
+                    }
                     if isApplied { try await RunSchema.drop(runID, in: session) }
                     print("schema: \(verb) \(runID.schemaName)")
                     count += 1
