@@ -29,6 +29,7 @@ struct Fleet: Sendable {
     let kafka: KafkaConfiguration
     let administrator: PostgresConfiguration
     private let started = Mutex<[Program]>([])
+    private let lastNumber = Mutex(0)
 
     private static let variables = ProcessInfo.processInfo.environment
     private static let programs = variables["BDA_TEST_BIN"]
@@ -142,7 +143,11 @@ struct Fleet: Sendable {
         _ program: String, _ arguments: [String], name: String, _ settings: [String: String]
     ) throws -> Program {
         let folder = try #require(Self.programs, "BDA_TEST_BIN is not set")
-        let number = started.withLock { $0.count }
+        // Counted apart from `started`: programs that are started at once must not share their files.
+        let number = lastNumber.withLock { number in
+            defer { number += 1 }
+            return number
+        }
         let program = try Program(
             "\(folder)/\(program)", arguments,
             environment: environment.merging(settings) { _, new in new }.filter { !$0.value.isEmpty },
