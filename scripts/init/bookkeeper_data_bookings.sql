@@ -12,7 +12,7 @@ WITH known AS MATERIALIZED (
         FROM bookkeeper_vault.hub_business_partner AS p
         JOIN bookkeeper_vault.link_document_partner AS dp USING (partner_hk)
         WHERE bda.bucket(p.partner_hk, :'partition_count'::integer) = :'partition'::integer
-          AND dp.load_dts <= :'cutoff'::timestamptz
+          AND p.load_dts <= :'cutoff'::timestamptz AND dp.load_dts <= :'cutoff'::timestamptz
         -- In the order of the indexes that are probed next, as for charges.
         ORDER BY dp.document_hk
         OFFSET 0
@@ -20,7 +20,7 @@ WITH known AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT u.company_code, u.fiscal_year, u.document_no
         FROM bookkeeper_vault.hub_document AS u
-        WHERE u.document_hk = d.document_hk
+        WHERE u.document_hk = d.document_hk AND u.load_dts <= :'cutoff'::timestamptz
         LIMIT 1
     ) AS h
     CROSS JOIN LATERAL (

@@ -11,7 +11,7 @@ SELECT :'partition'::integer, :'business_date'::date, h.company_code, h.fiscal_y
 FROM (
     SELECT dp.document_hk, p.partner_no
     FROM (
-        SELECT partner_hk, partner_no FROM bookkeeper_vault.hub_business_partner
+        SELECT partner_hk, partner_no FROM bookkeeper_vault.hub_business_partner WHERE load_dts <= :'cutoff'::timestamptz
         UNION ALL
         SELECT decode('00000000000000000000000000000000', 'hex'), NULL
     ) AS p
@@ -25,7 +25,7 @@ FROM (
 CROSS JOIN LATERAL (
     SELECT u.company_code, u.fiscal_year, u.document_no
     FROM bookkeeper_vault.hub_document AS u
-    WHERE u.document_hk = d.document_hk
+    WHERE u.document_hk = d.document_hk AND u.load_dts <= :'cutoff'::timestamptz
     LIMIT 1
 ) AS h
 CROSS JOIN LATERAL (

@@ -15,4 +15,4 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS s
 WHERE bda.bucket(c.customer_hk, :'partition_count'::integer) = :'partition'::integer
-  AND ac.load_dts <= :'cutoff'::timestamptz
+  AND c.load_dts <= :'cutoff'::timestamptz AND ac.load_dts <= :'cutoff'::timestamptz AND a.load_dts <= :'cutoff'::timestamptz

@@ -14,4 +14,4 @@ CROSS JOIN LATERAL (
     ORDER BY v.load_dts DESC
     LIMIT 1
 ) AS s
-WHERE bda.bucket(c.customer_hk, :'partition_count'::integer) = :'partition'::integer
+WHERE bda.bucket(c.customer_hk, :'partition_count'::integer) = :'partition'::integer AND c.load_dts <= :'cutoff'::timestamptz

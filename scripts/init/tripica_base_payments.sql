@@ -11,13 +11,17 @@ FROM (
     JOIN datalake_vault.hub_account AS a USING (account_hk)
     JOIN datalake_vault.link_payment_account AS pa USING (account_hk)
     WHERE bda.bucket(ac.customer_hk, :'partition_count'::integer) = :'partition'::integer
-      AND ac.load_dts <= :'cutoff'::timestamptz AND pa.load_dts <= :'cutoff'::timestamptz
+      AND ac.load_dts <= :'cutoff'::timestamptz AND a.load_dts <= :'cutoff'::timestamptz
+      AND pa.load_dts <= :'cutoff'::timestamptz
     -- In the order of the indexes that are probed next, as for charges.
     ORDER BY pa.payment_hk
     OFFSET 0
 ) AS l
 CROSS JOIN LATERAL (
-    SELECT u.payment_no FROM datalake_vault.hub_payment AS u WHERE u.payment_hk = l.payment_hk LIMIT 1
+    SELECT u.payment_no
+    FROM datalake_vault.hub_payment AS u
+    WHERE u.payment_hk = l.payment_hk AND u.load_dts <= :'cutoff'::timestamptz
+    LIMIT 1
 ) AS h
 CROSS JOIN LATERAL (
     SELECT v.value_date, v.status, v.currency, v.amount

@@ -22,12 +22,16 @@ FROM (
     JOIN datalake_vault.link_charge AS lc USING (account_hk)
     JOIN datalake_vault.hub_contract AS k USING (contract_hk)
     WHERE bda.bucket(ac.customer_hk, :'partition_count'::integer) = :'partition'::integer
-      AND ac.load_dts <= :'cutoff'::timestamptz AND lc.load_dts <= :'cutoff'::timestamptz
+      AND c.load_dts <= :'cutoff'::timestamptz AND ac.load_dts <= :'cutoff'::timestamptz AND a.load_dts <= :'cutoff'::timestamptz
+      AND lc.load_dts <= :'cutoff'::timestamptz AND k.load_dts <= :'cutoff'::timestamptz
     ORDER BY lc.charge_hk
     OFFSET 0
 ) AS l
 CROSS JOIN LATERAL (
-    SELECT u.charge_no FROM datalake_vault.hub_charge AS u WHERE u.charge_hk = l.charge_hk LIMIT 1
+    SELECT u.charge_no
+    FROM datalake_vault.hub_charge AS u
+    WHERE u.charge_hk = l.charge_hk AND u.load_dts <= :'cutoff'::timestamptz
+    LIMIT 1
 ) AS h
 CROSS JOIN LATERAL (
     -- As of the cut-off: the newest version that was loaded by then.

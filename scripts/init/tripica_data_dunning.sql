@@ -17,12 +17,16 @@ FROM (
     JOIN datalake_vault.hub_account AS a USING (account_hk)
     JOIN dunning_vault.link_dunning_case_account AS da USING (account_hk)
     WHERE bda.bucket(ac.customer_hk, :'partition_count'::integer) = :'partition'::integer
-      AND ac.load_dts <= :'cutoff'::timestamptz AND da.load_dts <= :'cutoff'::timestamptz
+      AND c.load_dts <= :'cutoff'::timestamptz AND ac.load_dts <= :'cutoff'::timestamptz AND a.load_dts <= :'cutoff'::timestamptz
+      AND da.load_dts <= :'cutoff'::timestamptz
     ORDER BY da.dunning_case_hk
     OFFSET 0
 ) AS l
 CROSS JOIN LATERAL (
-    SELECT u.case_no FROM dunning_vault.hub_dunning_case AS u WHERE u.dunning_case_hk = l.dunning_case_hk LIMIT 1
+    SELECT u.case_no
+    FROM dunning_vault.hub_dunning_case AS u
+    WHERE u.dunning_case_hk = l.dunning_case_hk AND u.load_dts <= :'cutoff'::timestamptz
+    LIMIT 1
 ) AS h
 CROSS JOIN LATERAL (
     SELECT v.document_no, v.status, v.dunning_level, v.level_date, v.currency, v.amount_dunned, v.fee, v.load_dts

@@ -14,12 +14,16 @@ FROM (
     JOIN datalake_vault.hub_account AS a USING (account_hk)
     JOIN datalake_vault.link_write_off_account AS wa USING (account_hk)
     WHERE bda.bucket(ac.customer_hk, :'partition_count'::integer) = :'partition'::integer
-      AND ac.load_dts <= :'cutoff'::timestamptz AND wa.load_dts <= :'cutoff'::timestamptz
+      AND c.load_dts <= :'cutoff'::timestamptz AND ac.load_dts <= :'cutoff'::timestamptz AND a.load_dts <= :'cutoff'::timestamptz
+      AND wa.load_dts <= :'cutoff'::timestamptz
     ORDER BY wa.write_off_hk
     OFFSET 0
 ) AS l
 CROSS JOIN LATERAL (
-    SELECT u.write_off_no FROM datalake_vault.hub_write_off AS u WHERE u.write_off_hk = l.write_off_hk LIMIT 1
+    SELECT u.write_off_no
+    FROM datalake_vault.hub_write_off AS u
+    WHERE u.write_off_hk = l.write_off_hk AND u.load_dts <= :'cutoff'::timestamptz
+    LIMIT 1
 ) AS h
 CROSS JOIN LATERAL (
     SELECT v.document_no, v.write_off_date, v.reason, v.status, v.currency, v.amount, v.load_dts
