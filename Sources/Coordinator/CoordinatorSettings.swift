@@ -27,6 +27,7 @@ struct CoordinatorSettings: Sendable {
     var workerWaitSeconds: Int
     var runTimeoutSeconds: Int
     var schemaDrift: SchemaDrift
+    var historyDays: Int
     var topics: Topics
     var jobsTopicPartitions: Int
     var httpPort: Int
@@ -70,6 +71,7 @@ struct CoordinatorSettings: Sendable {
         workerWaitSeconds = settings.integer("BDA_WORKER_WAIT_SECONDS")
         runTimeoutSeconds = settings.integer("BDA_RUN_TIMEOUT_SECONDS")
         schemaDrift = settings.choice("BDA_SCHEMA_DRIFT", as: SchemaDrift.self)
+        historyDays = settings.integer("BDA_HISTORY_DAYS")
         topics = Topics(prefix: settings.optionalString("BDA_TOPIC_PREFIX") ?? "")
         jobsTopicPartitions = settings.integer("BDA_JOBS_TOPIC_PARTITIONS")
         httpPort = settings.integer("BDA_HTTP_PORT")

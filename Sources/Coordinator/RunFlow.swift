@@ -109,7 +109,6 @@ struct RunFlow: Sendable {
         let keeper = try await PostgresSession.connect(settings.database, purpose: "coordinator snapshot")
         do {
             try await dropSuperseded(on: keeper)
-            try await RunSchema.createPermanent(scripts.tables, in: keeper)
             let tables = try await Snapshot.tablesRead(by: selected, in: keeper)
             let graph = JobGraph(
                 segments: selected.map(\.segment), systems: Set(request.systems), partitionCount: request.partitions)
@@ -174,6 +173,7 @@ struct RunFlow: Sendable {
     private func makeTables(_ selected: [SegmentScript], for run: RunRecord) async throws {
         let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
         do {
+            try await RunSchema.createPermanent(scripts.tables, in: session)
             try await RunSchema(run).create(scripts.runTables(of: selected), in: session)
             var described: [(SegmentScript, [DatasetColumn])] = []
             for script in selected {
@@ -510,9 +510,13 @@ struct RunFlow: Sendable {
                 let claim = Claim.ofCoordinator(JobID(run: run.runID, segment: name, partition: 0))
                 guard try await !ledger.hasResult(claim.jobID) else { continue }
                 let start = ContinuousClock.now
-                let transactionID = try await WorkTransaction.begin(in: session, snapshotID: nil)
+                // A history locks its table first; what another date's run has just written must then be seen.
+                let transactionID = try await WorkTransaction.begin(
+                    in: session, snapshotID: nil, isolation: .readCommitted)
+                var parameters = run.parameters
+                parameters.historyDays = settings.historyDays
                 var rows = 0
-                for statement in try history.script.text.statements(with: run.parameters) {
+                for statement in try history.script.text.statements(with: parameters) {
                     rows += try await session.execute(statement, action: "run the history \(name)").affectedRows
                 }
                 _ = try await WorkTransaction.commit(

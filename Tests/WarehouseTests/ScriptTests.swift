@@ -37,7 +37,8 @@ import Testing
     static func parameters() throws -> ScriptParameters {
         ScriptParameters(
             runID: try RunID("20260401t031500123z_7f3a"), clientID: "o'hara", environment: "dev",
-            businessDate: try BusinessDate("2026-03-31"), cutoff: "2026-04-01T03:00:00.000Z", partitionCount: 16)
+            businessDate: try BusinessDate("2026-03-31"), cutoff: "2026-04-01T03:00:00.000Z", partitionCount: 16,
+            startedAt: "2026-04-01T03:15:00.123Z")
     }
 
     private func expand(_ text: String, partition: Int? = nil) throws -> [String] {

@@ -1,4 +1,5 @@
 import JobModel
+import TestSupport
 import Testing
 
 @testable import Worker
@@ -61,7 +62,7 @@ import Testing
 
     /// The parser agrees with a plain one on random rows.
     @Test func agreesWithAPlainParser() throws {
-        var generator = SplitMix64(state: 7)
+        var generator = SplitMix64(seed: 7)
         for _ in 0..<2000 {
             let pieces = ["a", ",", "\"\"", "\n", "ü", "", " "]
             let text = (0..<Int.random(in: 0...6, using: &generator)).map { _ in
@@ -75,18 +76,5 @@ import Testing
                     "net EUR \(money)"
                 ])
         }
-    }
-}
-
-/// A small seeded generator (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

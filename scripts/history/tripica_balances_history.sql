@@ -6,7 +6,9 @@
 --   1. note that the date was reported;
 --   2. cut the days from the business date up to the next reported one out of rows that say something else;
 --   3. put this run's rows there;
---   4. join neighbours that say the same.
+--   4. join neighbours that say the same;
+--   5. forget what ended BDA_HISTORY_DAYS or more before the newest reported date. Running a date anew that is older than that
+--      changes nothing that is still kept.
 -- The lock lets readers in and makes two dates wait for each other.
 -- @segment tripica.balances_history
 -- @reads   run
@@ -104,4 +106,13 @@ UPDATE report_oibl.tripica_balances_history AS e
 SET valid_to = later.valid_to
 FROM later
 WHERE e.client_id = :'client_id' AND e.environment = :'environment' AND e.account_no = later.account_no
-  AND e.valid_to = later.valid_from
+  AND e.valid_to = later.valid_from;
+
+-- What ended long ago. Dates stay noted: they say where the rows of an older date end.
+DELETE FROM report_oibl.tripica_balances_history AS h
+WHERE :'history_days'::integer > 0 AND h.client_id = :'client_id' AND h.environment = :'environment'
+  AND h.valid_to <= (
+      SELECT max(business_date)
+      FROM report_oibl.history_dates
+      WHERE history_table = 'tripica_balances_history' AND client_id = :'client_id' AND environment = :'environment'
+  ) - :'history_days'::integer

@@ -3,7 +3,7 @@
 -- @segment  bookkeeper.loads_complete
 -- @reads    vault
 -- @severity error
--- @hint     Wait for the load, or start it again, in the warehouse; then run the date again with --new.
+-- @hint     Wait for the load, or start it again, in the warehouse; then run the date again.
 WITH expected (satellite) AS (VALUES ('sat_document'), ('msat_document_line'), ('msat_journal_line'), ('msat_tax_line')),
 nights AS (
     SELECT e.satellite, l.started_at, l.finished_at, l.row_count AS rows_announced

@@ -3,7 +3,7 @@
 -- @segment  tripica.loads_complete
 -- @reads    vault
 -- @severity error
--- @hint     Wait for the load, or start it again, in the warehouse; then run the date again with --new.
+-- @hint     Wait for the load, or start it again, in the warehouse; then run the date again.
 WITH expected (vault, satellite) AS (
     VALUES ('datalake_vault', 'sat_customer'), ('datalake_vault', 'sat_account'), ('datalake_vault', 'sat_contract'),
            ('datalake_vault', 'sat_charge'), ('datalake_vault', 'sat_payment'), ('datalake_vault', 'sat_write_off'),

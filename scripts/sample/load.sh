@@ -12,7 +12,7 @@ Makes the schemas datalake_vault, dunning_vault and bookkeeper_vault in the data
 
   --scale S   1 makes about 30,000 charges in seconds, 1000 tens of millions; fractions like 0.1 are allowed (default 1)
   --seed N    another seed, other figures: 0 to 999 (default 1)
-  --date D    the business date; loads go on for three more days (default 2026-01-15)
+  --date D    the business date, at least five days ago: loads go on for three more days (default 2026-01-15)
   --days N    days of documents before it, at least 30 (default 730)
   --force     drop schemas of these names also when they are no sample: EVERYTHING in them is lost
   --help      this text
@@ -49,6 +49,9 @@ done
 [[ $seed =~ ^[0-9]{1,3}$ ]] || fail "--seed '$seed' is not a whole number from 0 to 999"
 [[ $days =~ ^[1-9][0-9]{1,3}$ ]] && [ "$days" -ge 30 ] || fail "--days '$days' is not a whole number from 30 to 9999"
 [[ $date =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]] || fail "--date '$date' is not a date like 2026-01-15"
+# The loads after it must have come by now: a precheck finds rows from the future.
+newest=$(date --utc --date='5 days ago' +%F)
+[[ ! $date > $newest ]] || fail "--date '$date' must be at least five days ago: $newest or before"
 
 export PGOPTIONS="${PGOPTIONS:-} -c client_min_messages=warning -c timezone=UTC -c datestyle=ISO -c jit=off"
 sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"; }

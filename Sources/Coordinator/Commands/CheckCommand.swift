@@ -100,8 +100,9 @@ extension CommandEnvironment {
     /// A run that is in no ledger, for a trial.
     func tryRun(date: BusinessDate, partitions: Int) -> RunRecord {
         var generator = SystemRandomNumberGenerator()
-        return RunRecord(
-            runID: RunID(millisecondsSince1970: Int64(Date().timeIntervalSince1970 * 1000), using: &generator),
+        let now = Date()
+        var run = RunRecord(
+            runID: RunID(millisecondsSince1970: Int64(now.timeIntervalSince1970 * 1000), using: &generator),
             clientID: settings.clientID, environment: settings.environment, businessDate: date,
             cutoff: Timestamp.text(of: settings.cutoff(of: date)), systems: settings.systems, isCompleteSet: false,
             partitionCount: partitions, rowsPerPart: settings.maximumRowsPerFile,
@@ -109,5 +110,7 @@ extension CommandEnvironment {
             compression: settings.compression, compressionLevel: nil, output: "", outputPrefix: settings.outputPrefix,
             maxAttempts: 1, retryBaseSeconds: 1, retryMaxSeconds: 1, jobTimeoutSeconds: settings.jobTimeoutSeconds,
             owner: "", snapshotID: nil)
+        run.startedAt = Timestamp.text(of: now)
+        return run
     }
 }

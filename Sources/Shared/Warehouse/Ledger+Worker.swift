@@ -184,9 +184,19 @@ public enum WorkTransaction {
         public let description: String
     }
 
+    /// What a transaction's statements see of others' commits.
+    public enum Isolation: String, Sendable {
+        /// The same for all of them: what was committed when the first began, or the imported snapshot.
+        case repeatableRead = "REPEATABLE READ"
+        /// What was committed when each began: what waits for a lock sees what the lock's last holder wrote.
+        case readCommitted = "READ COMMITTED"
+    }
+
     /// Begins, in the run's snapshot or in a fresh one, and returns the transaction's id for `commit`.
-    public static func begin(in session: PostgresSession, snapshotID: String?) async throws -> String {
-        var statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ"]
+    public static func begin(
+        in session: PostgresSession, snapshotID: String?, isolation: Isolation = .repeatableRead
+    ) async throws -> String {
+        var statements = ["BEGIN ISOLATION LEVEL \(isolation.rawValue)"]
         // The import must be the transaction's first statement.
         if let snapshotID { statements.append("SET TRANSACTION SNAPSHOT \(SQL.literal(snapshotID))") }
         statements.append("SELECT pg_catalog.pg_current_xact_id()")

@@ -173,7 +173,7 @@ public struct RunRecord: Sendable, Hashable {
     public var parameters: ScriptParameters {
         ScriptParameters(
             runID: runID, clientID: clientID, environment: environment, businessDate: businessDate, cutoff: cutoff,
-            partitionCount: partitionCount)
+            partitionCount: partitionCount, startedAt: startedAt)
     }
 
     static let columns = """

@@ -125,6 +125,6 @@ extension ScriptParameters {
         var generator = SystemRandomNumberGenerator()
         return ScriptParameters(
             runID: RunID(millisecondsSince1970: 0, using: &generator), clientID: "", environment: "",
-            businessDate: BusinessDate(daysSince1970: 0), cutoff: "", partitionCount: 1)
+            businessDate: BusinessDate(daysSince1970: 0), cutoff: "", partitionCount: 1, startedAt: "")
     }
 }

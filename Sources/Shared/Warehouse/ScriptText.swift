@@ -32,11 +32,15 @@ public struct ScriptParameters: Sendable {
     public var partition: Int?
     /// The first page and the page after the last of a job that is split by pages; no upper end for the last range.
     public var pages: (from: Int, to: Int?)?
+    /// When the run began, RFC 3339, by the database's clock. For prechecks only: a figure must not depend on it.
+    public var startedAt: String
+    /// `BDA_HISTORY_DAYS`, for history segments only; 0 keeps all.
+    public var historyDays = 0
 
     /// The parameters of a run, without those of a job.
     public init(
         runID: RunID, clientID: String, environment: String, businessDate: BusinessDate, cutoff: String,
-        partitionCount: Int
+        partitionCount: Int, startedAt: String
     ) {
         self.runID = runID
         self.clientID = clientID
@@ -44,12 +48,13 @@ public struct ScriptParameters: Sendable {
         self.businessDate = businessDate
         self.cutoff = cutoff
         self.partitionCount = partitionCount
+        self.startedAt = startedAt
     }
 
     /// The names that a script may use as `:'name'`. The only name of the form `:"name"` is `work`.
     static let literalNames: Set<String> = [
         "business_date", "cutoff", "partition", "partition_count", "page_from", "page_to", "run_id", "client_id",
-        "environment",
+        "environment", "started_at", "history_days",
     ]
     static let identifierNames: Set<String> = ["work"]
 
@@ -64,6 +69,8 @@ public struct ScriptParameters: Sendable {
         case "run_id": runID.description
         case "client_id": clientID
         case "environment": environment
+        case "started_at": startedAt
+        case "history_days": "\(historyDays)"
         default: nil
         }
     }

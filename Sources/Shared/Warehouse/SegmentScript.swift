@@ -150,7 +150,7 @@ extension SegmentScript {
         if kind == .`init` || kind == .history { _ = header.required("writes", problems: &problems) }
         problems += text.volatilityProblems()
         problems += Self.statementProblems(of: text, kind: kind)
-        problems += Self.parameterProblems(of: text, split: split)
+        problems += Self.parameterProblems(of: text, kind: kind, split: split)
         guard problems.count == before, let name, let reads else { return nil }
         segment = Segment(
             name: name, kind: kind, needs: needs, split: split, reads: reads, writes: header.list("writes"),
@@ -197,10 +197,16 @@ extension SegmentScript {
         return problems
     }
 
-    private static func parameterProblems(of text: ScriptText, split: SegmentSplit) -> [ScriptProblem] {
+    private static func parameterProblems(
+        of text: ScriptText, kind: SegmentKind, split: SegmentSplit
+    ) -> [ScriptProblem] {
         let used = text.parameterNames
         var problems: [ScriptProblem] = []
         func add(_ message: String) { problems.append(ScriptProblem(file: text.file, line: nil, message: message)) }
+        if kind != .precheck, used.contains("started_at") {
+            add(":'started_at' is for prechecks only: no figure may depend on when a run began")
+        }
+        if kind != .history, used.contains("history_days") { add(":'history_days' is for history scripts only") }
         switch split {
         case .bucket:
             if !used.isDisjoint(with: ["page_from", "page_to"]) {

@@ -1,0 +1,24 @@
+-- No duplicate keys in Bookkeeper at the cut-off: each business key is in its hub once, and each account, document, charge and
+-- the like is linked once. A second one would count its amounts twice.
+-- @segment  bookkeeper.keys_unique
+-- @reads    vault
+-- @severity error
+-- @hint     Remove the surplus row, or have the load look keys up as hubs and links demand; then run the date again.
+SELECT table_name, key, problem, count(*) AS rows
+FROM (
+    SELECT 'bookkeeper_vault.hub_business_partner' AS table_name, h.partner_no AS key,
+           'business key is there more than once' AS problem
+    FROM bookkeeper_vault.hub_business_partner AS h WHERE h.load_dts <= :'cutoff'::timestamptz
+    UNION ALL
+    SELECT 'bookkeeper_vault.hub_document',
+           concat_ws('/', h.company_code, h.fiscal_year, h.document_no), 'business key is there more than once'
+    FROM bookkeeper_vault.hub_document AS h WHERE h.load_dts <= :'cutoff'::timestamptz
+    UNION ALL
+    SELECT 'bookkeeper_vault.link_document_partner',
+           concat_ws('/', h.company_code, h.fiscal_year, h.document_no), 'is linked more than once'
+    FROM bookkeeper_vault.link_document_partner AS l JOIN bookkeeper_vault.hub_document AS h USING (document_hk)
+    WHERE l.load_dts <= :'cutoff'::timestamptz
+) AS k
+GROUP BY table_name, key, problem
+HAVING count(*) > 1
+ORDER BY table_name, key
