@@ -28,6 +28,7 @@ struct CoordinatorSettings: Sendable {
     var runTimeoutSeconds: Int
     var schemaDrift: SchemaDrift
     var historyDays: Int
+    var retentionDays: Int
     var topics: Topics
     var jobsTopicPartitions: Int
     var httpPort: Int
@@ -72,6 +73,7 @@ struct CoordinatorSettings: Sendable {
         runTimeoutSeconds = settings.integer("BDA_RUN_TIMEOUT_SECONDS")
         schemaDrift = settings.choice("BDA_SCHEMA_DRIFT", as: SchemaDrift.self)
         historyDays = settings.integer("BDA_HISTORY_DAYS")
+        retentionDays = settings.integer("BDA_RETENTION_DAYS")
         topics = Topics(prefix: settings.optionalString("BDA_TOPIC_PREFIX") ?? "")
         jobsTopicPartitions = settings.integer("BDA_JOBS_TOPIC_PARTITIONS")
         httpPort = settings.integer("BDA_HTTP_PORT")

@@ -253,10 +253,7 @@ extension WholeSystem {
 extension Fleet {
     /// What psql writes to standard output for a command.
     fileprivate func psql(_ command: String) async throws -> String {
-        let environment = Self.inherited.merging([
-            "PGHOST": administrator.host, "PGPORT": "\(administrator.port)", "PGUSER": administrator.user,
-            "PGDATABASE": administrator.database, "PGDATESTYLE": "ISO",
-        ]) { _, new in new }
+        let environment = SampleWarehouse.psqlEnvironment(administrator).merging(["PGDATESTYLE": "ISO"]) { $1 }
         let program = try Program(
             "/usr/bin/env", ["psql", "--no-psqlrc", "--command=\(command)"], environment: environment, name: "psql",
             in: folder)

@@ -13,15 +13,19 @@ struct SampleWarehouse: SuiteTrait, TestScoping {
     /// The database to copy; nil outside of the suite.
     @TaskLocal static var database: String?
 
+    /// How psql finds a database: libpq's own variables.
+    static func psqlEnvironment(_ database: PostgresConfiguration) -> [String: String] {
+        Fleet.inherited.merging([
+            "PGHOST": database.host, "PGPORT": "\(database.port)", "PGUSER": database.user,
+            "PGDATABASE": database.database,
+        ]) { _, new in new }
+    }
+
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
         try await TestPostgres.withDatabase { _, administrator in
-            // psql finds its database in libpq's own variables.
-            let psql = [
-                "PGHOST": administrator.host, "PGPORT": "\(administrator.port)", "PGUSER": administrator.user,
-                "PGDATABASE": administrator.database,
-            ]
+            let psql = Self.psqlEnvironment(administrator)
             let folder = try TemporaryFolder()
             for (name, command) in [
                 (
@@ -31,8 +35,7 @@ struct SampleWarehouse: SuiteTrait, TestScoping {
                 ("role", ["psql", "--no-psqlrc", "--quiet", "--file=\(Fleet.repository)/deploy/postgres/role.sql"]),
             ] {
                 let program = try Program(
-                    "/usr/bin/env", command, environment: Fleet.inherited.merging(psql) { _, new in new }, name: name,
-                    in: folder)
+                    "/usr/bin/env", command, environment: psql, name: name, in: folder)
                 defer { program.kill() }
                 try await program.succeeds(within: .seconds(120))
             }

@@ -1,6 +1,7 @@
 import Foundation
 import JobModel
 import ObjectStore
+import Postgres
 import Service
 import Warehouse
 
@@ -8,13 +9,16 @@ import Warehouse
 struct CleanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clean",
-        abstract: "Removes what dead runs left: schemas that no view shows, uploads that were never finished.",
+        abstract: "Removes what dead runs left, and what BDA_RETENTION_DAYS no longer keeps.",
         discussion: """
-            Without --apply it shows what would be removed. Uploads count as dead when they are older than a day.
+            Dead runs leave schemas that no view shows, files that no manifest names, and uploads that were never finished;
+            uploads count as dead when they are older than a day. With BDA_RETENTION_DAYS, exports, manifests and ledger
+            rows of dates that lie more days than that before the newest complete date go too. What the newest `latest.json`
+            names is never removed. Without --apply it shows what would be removed.
 
             EXAMPLES
               bda-coordinator clean
-              bda-coordinator clean --apply
+              BDA_RETENTION_DAYS=400 bda-coordinator clean --apply
             """)
 
     @Flag(help: "Remove it.")
@@ -24,33 +28,94 @@ struct CleanCommand: AsyncParsableCommand {
         let isApplied = apply
         try await reportingFailures {
             let environment = try CommandEnvironment([.output])
-            let settings = environment.settings
             try await environment.checkLedger()
-            let ledger = Ledger(settings.database, purpose: "coordinator clean")
-            let verb = isApplied ? "removed" : "would remove"
-            var count = 0
-            try await environment.withSession { session in
-                for runID in try await RunSchema.existing(in: session) {
-                    let run = try await ledger.run(runID)
-                    guard run?.state.isFinal ?? false, try await !RunSchema.isShown(runID, in: session) else {
-                        continue
-                    }
-                    if isApplied { try await RunSchema.drop(runID, in: session) }
-                    print("schema: \(verb) \(runID.schemaName)")
-                    count += 1
-                }
-            }
-            await ledger.close()
-            if let store = try environment.output?.open() {
-                let dayAgo = Date(timeIntervalSinceNow: -86_400)
-                for upload in try await store.pendingUploads(prefix: settings.outputPrefix)
-                where upload.startedAt < dayAgo {
-                    if isApplied { try await store.abort(upload) }
-                    print("upload: \(verb) \(upload.key), begun \(Timestamp.text(of: upload.startedAt))")
-                    count += 1
-                }
-            }
+            guard let output = environment.output else { preconditionFailure("clean needs an output") }
+            let cleaner = Cleaner(
+                settings: environment.settings, store: try output.open(),
+                ledger: Ledger(environment.settings.database, purpose: "coordinator clean"), isApplied: isApplied)
+            var count = try await environment.withSession { try await cleaner.removeSchemas(in: $0) }
+            count += try await cleaner.removeRuns()
+            count += try await cleaner.removeUploads()
+            await cleaner.ledger.close()
             print(count == 0 ? "nothing to clean" : isApplied ? "done" : "next: bda-coordinator clean --apply")
         }
+    }
+}
+
+/// Finds and, if it is applied, removes. Each step prints what it removes and returns how many things those are.
+private struct Cleaner {
+    let settings: CoordinatorSettings
+    let store: any ObjectStore
+    let ledger: Ledger
+    let isApplied: Bool
+
+    private var verb: String { isApplied ? "removed" : "would remove" }
+
+    /// The schemas of ended runs that no view shows.
+    func removeSchemas(in session: PostgresSession) async throws -> Int {
+        var count = 0
+        for runID in try await RunSchema.existing(in: session) {
+            let run = try await ledger.run(runID)
+            guard run?.state.isFinal ?? false, try await !RunSchema.isShown(runID, in: session) else { continue }
+            if isApplied { try await RunSchema.drop(runID, in: session) }
+            print("schema: \(verb) \(runID.schemaName)")
+            count += 1
+        }
+        return count
+    }
+
+    /// The files of runs that failed or were cancelled, and everything about runs that are too old.
+    func removeRuns() async throws -> Int {
+        let newest = try await ledger.newestPublishedDate(
+            clientID: settings.clientID, environment: settings.environment)
+        let oldest = settings.retentionDays > 0 ? newest?.adding(days: -settings.retentionDays) : nil
+        var count = 0
+        for run in try await ledger.endedRuns(clientID: settings.clientID, environment: settings.environment) {
+            let isTooOld = oldest.map { run.businessDate < $0 } ?? false
+            guard isTooOld || !run.state.isPublished else { continue }
+            let named = try await runNamed(by: run.layout.latestOfDate)
+            if named == run.runID {
+                // Whoever follows the date's latest must find all of its files, or no latest.
+                guard isTooOld else { continue }
+                if isApplied { try await store.delete(run.layout.latestOfDate) }
+            }
+            let keys = try await keys(of: run)
+            if isApplied { for key in keys { try await store.delete(key) } }
+            if isTooOld, isApplied { try await ledger.remove(run.runID) }
+            guard isTooOld || !keys.isEmpty else { continue }
+            let ledgerRows = isTooOld ? " and its ledger rows" : ""
+            print(
+                "run: \(verb) \(keys.count) files of \(run.state.rawValue) run \(run.runID) of \(run.businessDate)\(ledgerRows)"
+            )
+            count += 1
+        }
+        return count
+    }
+
+    /// Uploads that were begun more than a day ago and never finished.
+    func removeUploads() async throws -> Int {
+        let dayAgo = Date(timeIntervalSinceNow: -86_400)
+        var count = 0
+        for upload in try await store.pendingUploads(prefix: settings.outputPrefix) where upload.startedAt < dayAgo {
+            if isApplied { try await store.abort(upload) }
+            print("upload: \(verb) \(upload.key), begun \(Timestamp.text(of: upload.startedAt))")
+            count += 1
+        }
+        return count
+    }
+
+    private func runNamed(by latest: String) async throws -> RunID? {
+        guard let object = try await store.get(latest, limit: 64 << 20) else { return nil }
+        return try WireFormat.decode(RunManifest.self, from: object.bytes, maximumBytes: 64 << 20).run.runID
+    }
+
+    /// A run's keys, manifests first, so that an interrupted removal leaves no manifest of missing files.
+    private func keys(of run: RunRecord) async throws -> [String] {
+        let datasets = try await ledger.scripts(of: run.runID).map(\.script.segment).filter { $0.kind == .archive }
+        var keys: [String] = []
+        for folder in [run.layout.manifestFolder] + datasets.map({ run.layout.folder(of: $0.name) }) {
+            keys += try await store.list(prefix: folder).map(\.key)
+        }
+        return keys
     }
 }

@@ -41,7 +41,8 @@ public struct ObjectLayout: Sendable, Hashable {
     /// The manifest of the newest complete date.
     public var latest: String { "\(base)/manifests/latest.json" }
 
-    private var manifestFolder: String { "\(base)/manifests/dt=\(businessDate)/run=\(runID)/" }
+    /// What the run's manifests begin with.
+    public var manifestFolder: String { "\(base)/manifests/dt=\(businessDate)/run=\(runID)/" }
 
     /// Whether a text may stand between two slashes of a key: letters, digits and `-_.`, not only dots.
     public static func isKeyComponent(_ text: some StringProtocol) -> Bool {

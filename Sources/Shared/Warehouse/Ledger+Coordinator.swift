@@ -369,14 +369,43 @@ extension Ledger {
 
     /// The newest business date that was published whole, other than by the given run.
     public func newestPublishedDate(
-        clientID: String, environment: String, except runID: RunID
+        clientID: String, environment: String, except runID: RunID? = nil
     ) async throws -> BusinessDate? {
         try await query(
             """
             SELECT max(business_date)::text FROM bda.run
-            WHERE client_id = $1 AND environment = $2 AND run_id <> $3 AND published_at IS NOT NULL AND is_complete_set
-            """, [clientID, environment, runID.description], action: "look for the newest date"
+            WHERE client_id = $1 AND environment = $2 AND run_id IS DISTINCT FROM $3 AND published_at IS NOT NULL
+              AND is_complete_set
+            """, [clientID, environment, runID?.description], action: "look for the newest date"
         ).firstValue.map { try BusinessDate($0) }
+    }
+
+    /// The runs that have ended, oldest first.
+    public func endedRuns(clientID: String, environment: String) async throws -> [RunRecord] {
+        try await query(
+            """
+            SELECT \(RunRecord.columns) FROM bda.run
+            WHERE client_id = $1 AND environment = $2 AND state IN ('closed', 'failed', 'cancelled') ORDER BY run_id
+            """, [clientID, environment], action: "read the ended runs"
+        ).records.map { try RunRecord($0) }
+    }
+
+    /// Removes all that the ledger knows of an ended run, and the texts of scripts that no other run used.
+    public func remove(_ runID: RunID) async throws {
+        let run = SQL.literal(runID.description)
+        let ofJobs = ["part", "total", "attempt", "result"].map {
+            "DELETE FROM bda.\($0) WHERE job_id IN (SELECT job_id FROM bda.job WHERE run_id = \(run))"
+        }
+        let ofRun = ["job", "job_need", "finding", "run_script", "run"].map {
+            "DELETE FROM bda.\($0) WHERE run_id = \(run)"
+        }
+        let texts = """
+            DELETE FROM bda.script AS s
+            WHERE NOT EXISTS (SELECT FROM bda.run_script AS r WHERE r.digest = s.digest)
+            """
+        try await connected().execute(
+            "BEGIN;\n" + (ofJobs + ofRun + [texts]).joined(separator: ";\n") + ";\nCOMMIT",
+            action: "remove run \(runID) from the ledger")
     }
 
     /// A statement that raises BDA02 or changes nothing for a former owner.
