@@ -253,10 +253,8 @@ extension WholeSystem {
 extension Fleet {
     /// What psql writes to standard output for a command.
     fileprivate func psql(_ command: String) async throws -> String {
-        let environment = Self.inherited.merging([
-            "PGHOST": administrator.host, "PGPORT": "\(administrator.port)", "PGUSER": administrator.user,
-            "PGDATABASE": administrator.database, "PGDATESTYLE": "ISO",
-        ]) { _, new in new }
+        let environment = Self.inherited.merging(administrator.libpqEnvironment) { _, new in new }
+            .merging(["PGDATESTYLE": "ISO"]) { _, new in new }
         let program = try Program(
             "/usr/bin/env", ["psql", "--no-psqlrc", "--command=\(command)"], environment: environment, name: "psql",
             in: folder)

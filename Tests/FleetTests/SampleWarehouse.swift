@@ -16,29 +16,37 @@ struct SampleWarehouse: SuiteTrait, TestScoping {
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
+        try await Self.with(scale: "0.2", days: 200, function)
+    }
+
+    /// Runs `body` with a sample warehouse of that scale and so many days of documents as the one that fleets copy.
+    static func with(scale: String, days: Int, _ body: () async throws -> Void) async throws {
         try await TestPostgres.withDatabase { _, administrator in
-            // psql finds its database in libpq's own variables.
-            let psql = [
-                "PGHOST": administrator.host, "PGPORT": "\(administrator.port)", "PGUSER": administrator.user,
-                "PGDATABASE": administrator.database,
-            ]
             let folder = try TemporaryFolder()
             for (name, command) in [
                 (
                     "sample",
-                    ["\(Fleet.scripts)/sample/load.sh", "--scale", "0.2", "--date", Self.date, "--days", "200"]
+                    ["\(Fleet.scripts)/sample/load.sh", "--scale", scale, "--date", Self.date, "--days", "\(days)"]
                 ),
                 ("role", ["psql", "--no-psqlrc", "--quiet", "--file=\(Fleet.repository)/deploy/postgres/role.sql"]),
             ] {
                 let program = try Program(
-                    "/usr/bin/env", command, environment: Fleet.inherited.merging(psql) { _, new in new }, name: name,
+                    "/usr/bin/env", command,
+                    environment: Fleet.inherited.merging(administrator.libpqEnvironment) { _, new in new }, name: name,
                     in: folder)
                 defer { program.kill() }
                 try await program.succeeds(within: .seconds(120))
             }
-            try await Self.$database.withValue(administrator.database, operation: function)
+            try await Self.$database.withValue(administrator.database, operation: body)
             folder.remove()
         }
+    }
+}
+
+extension PostgresConfiguration {
+    /// What leads psql to the database: it finds it in libpq's own variables.
+    var libpqEnvironment: [String: String] {
+        ["PGHOST": host, "PGPORT": "\(port)", "PGUSER": user, "PGDATABASE": database]
     }
 }
 
