@@ -253,7 +253,8 @@ extension WholeSystem {
 extension Fleet {
     /// What psql writes to standard output for a command.
     fileprivate func psql(_ command: String) async throws -> String {
-        let environment = SampleWarehouse.psqlEnvironment(administrator).merging(["PGDATESTYLE": "ISO"]) { $1 }
+        let environment = Self.inherited.merging(administrator.libpqEnvironment) { _, new in new }
+            .merging(["PGDATESTYLE": "ISO"]) { _, new in new }
         let program = try Program(
             "/usr/bin/env", ["psql", "--no-psqlrc", "--command=\(command)"], environment: environment, name: "psql",
             in: folder)

@@ -139,19 +139,32 @@ struct Fleet: Sendable {
         for worker in workers { try await worker.succeeds(within: .seconds(40)) }
     }
 
+    /// Starts a program that is not ours, with psql's way to the database.
+    func tool(_ command: [String], name: String) throws -> Program {
+        try start(
+            "/usr/bin/env", command, name: name,
+            environment: Self.inherited.merging(administrator.libpqEnvironment) { _, new in new })
+    }
+
     private func start(
         _ program: String, _ arguments: [String], name: String, _ settings: [String: String]
     ) throws -> Program {
         let folder = try #require(Self.programs, "BDA_TEST_BIN is not set")
+        return try start(
+            "\(folder)/\(program)", arguments, name: name,
+            environment: environment.merging(settings) { _, new in new }.filter { !$0.value.isEmpty })
+    }
+
+    private func start(
+        _ path: String, _ arguments: [String], name: String, environment: [String: String]
+    ) throws -> Program {
         // Counted apart from `started`: programs that are started at once must not share their files.
         let number = lastNumber.withLock { number in
             defer { number += 1 }
             return number
         }
         let program = try Program(
-            "\(folder)/\(program)", arguments,
-            environment: environment.merging(settings) { _, new in new }.filter { !$0.value.isEmpty },
-            name: "\(name)-\(number)", in: self.folder)
+            path, arguments, environment: environment, name: "\(name)-\(number)", in: self.folder)
         started.withLock { $0.append(program) }
         return program
     }

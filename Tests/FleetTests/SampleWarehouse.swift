@@ -13,35 +13,40 @@ struct SampleWarehouse: SuiteTrait, TestScoping {
     /// The database to copy; nil outside of the suite.
     @TaskLocal static var database: String?
 
-    /// How psql finds a database: libpq's own variables.
-    static func psqlEnvironment(_ database: PostgresConfiguration) -> [String: String] {
-        Fleet.inherited.merging([
-            "PGHOST": database.host, "PGPORT": "\(database.port)", "PGUSER": database.user,
-            "PGDATABASE": database.database,
-        ]) { _, new in new }
-    }
-
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
+        try await Self.with(scale: "0.2", days: 200, function)
+    }
+
+    /// Runs `body` with a sample warehouse of that scale and so many days of documents as the one that fleets copy.
+    static func with(scale: String, days: Int, _ body: () async throws -> Void) async throws {
         try await TestPostgres.withDatabase { _, administrator in
-            let psql = Self.psqlEnvironment(administrator)
             let folder = try TemporaryFolder()
             for (name, command) in [
                 (
                     "sample",
-                    ["\(Fleet.scripts)/sample/load.sh", "--scale", "0.2", "--date", Self.date, "--days", "200"]
+                    ["\(Fleet.scripts)/sample/load.sh", "--scale", scale, "--date", Self.date, "--days", "\(days)"]
                 ),
                 ("role", ["psql", "--no-psqlrc", "--quiet", "--file=\(Fleet.repository)/deploy/postgres/role.sql"]),
             ] {
                 let program = try Program(
-                    "/usr/bin/env", command, environment: psql, name: name, in: folder)
+                    "/usr/bin/env", command,
+                    environment: Fleet.inherited.merging(administrator.libpqEnvironment) { _, new in new }, name: name,
+                    in: folder)
                 defer { program.kill() }
                 try await program.succeeds(within: .seconds(120))
             }
-            try await Self.$database.withValue(administrator.database, operation: function)
+            try await Self.$database.withValue(administrator.database, operation: body)
             folder.remove()
         }
+    }
+}
+
+extension PostgresConfiguration {
+    /// What leads psql to the database: it finds it in libpq's own variables.
+    var libpqEnvironment: [String: String] {
+        ["PGHOST": host, "PGPORT": "\(port)", "PGUSER": user, "PGDATABASE": database]
     }
 }
 

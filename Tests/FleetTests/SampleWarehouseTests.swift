@@ -16,7 +16,7 @@ extension WholeSystem {
         private func digest(of options: [String]) async throws -> String {
             try await TestPostgres.withDatabase { _, administrator in
                 let folder = try TemporaryFolder()
-                let psql = SampleWarehouse.psqlEnvironment(administrator)
+                let psql = Fleet.inherited.merging(administrator.libpqEnvironment) { $1 }
                 let load = try Program(
                     "/usr/bin/env",
                     [

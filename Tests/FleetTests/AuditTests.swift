@@ -1,0 +1,146 @@
+import Foundation
+import JobModel
+import ObjectStore
+import Postgres
+import Testing
+
+extension WholeSystem {
+    /// Audit/audit.py computes all datasets from dumps of the vaults, without any SQL of ours, and compares every cell.
+    @Suite struct AuditTests {
+        @Test(
+            "every cell of three business dates at scale 1 is what an independent program computes; a wrong cent is named"
+        )
+        func everyCell() async throws {
+            try await SampleWarehouse.with(scale: "1", days: 730) {
+                try await Fleet.with(["BDA_MAX_ROW_SIZE_FILE": "2500", "BDA_LOG_LEVEL": "info"]) { fleet in
+                    let workers = (try fleet.worker("one"), try fleet.worker("two"))
+                    let audit = try await Audit(fleet)
+                    // A leap day, on which the sample has six weeks of documents; the end of a year; the sample's own date,
+                    // where a load runs over the cut-off.
+                    for date in ["2024-02-29", "2025-12-31", SampleWarehouse.date] {
+                        try await fleet.coordinator(["run", "--date", date]).succeeds()
+                        try await audit.download()
+                        let check = try audit.check(date)
+                        #expect(try await check.ended() == .exit(0), check.report)
+                        for dataset in try await Export.latest(in: fleet.store, date: date).run.datasets {
+                            // By the leap day nothing has been given up yet.
+                            let isEmpty = date == "2024-02-29" && dataset.name.description == "tripica.write_offs"
+                            #expect((dataset.rows == 0) == isEmpty, "\(dataset.name) on \(date)")
+                            let line = "\(date) \(dataset.name): \(dataset.rows) rows, "
+                            #expect(check.outputText.contains(line), check.report)
+                        }
+                    }
+                    try await fleet.drain(workers.0, workers.1)
+                    try await audit.expectWrongFileIsFound()
+                    try await audit.expectWrongDumpIsFound()
+                }
+            }
+        }
+    }
+}
+
+/// Dumps of a fleet's vaults and copies of what it has exported, for audit.py.
+struct Audit {
+    private let fleet: Fleet
+    private static let python = ProcessInfo.processInfo.environment["BDA_TEST_PYTHON"] ?? "python3"
+    private static let script = "\(Fleet.repository)/Tests/FleetTests/Audit/audit.py"
+    private var dumps: String { "\(fleet.folder.path)/dumps" }
+    private var files: String { "\(fleet.folder.path)/bucket" }
+
+    /// Dumps the vaults as they are now.
+    init(_ fleet: Fleet) async throws {
+        self.fleet = fleet
+        try await run(["dump", dumps]).succeeds()
+    }
+
+    /// Starts audit.py.
+    private func run(_ arguments: [String]) throws -> Program {
+        try fleet.tool([Self.python, Self.script] + arguments, name: "audit-\(arguments[0])")
+    }
+
+    /// Copies all that the store holds to files, as `aws s3 sync` does.
+    func download() async throws {
+        for key in try await fleet.keys() {
+            let object = try #require(try await fleet.store.get(key, limit: 1 << 26))
+            let file = URL(fileURLWithPath: path(ofURI: fleet.store.uri(forKey: key)))
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(object.bytes).write(to: file)
+        }
+    }
+
+    /// Where the copy of an object lies: `s3://bucket/key` is `files/key`.
+    private func path(ofURI uri: String) -> String {
+        "\(files)/\(uri.split(separator: "/", maxSplits: 2)[2])"
+    }
+
+    /// Starts the comparison of a date's newest export with the dumps.
+    func check(_ date: String) throws -> Program {
+        let manifest = fleet.store.uri(forKey: "billing/acme/dev/manifests/dt=\(date)/latest.json")
+        return try run(["check", "--dumps", dumps, "--files", files, "--date", date, "--manifest", manifest])
+    }
+
+    /// Adds a cent to one cell of an exported file: the cell must be named, and the file's digest and the total be wrong.
+    func expectWrongFileIsFound() async throws {
+        let export = try await Export.latest(in: fleet.store)
+        let entry = try #require(export.manifests["tripica.charges"]?.entries.last)
+        let (key, old, new) = try changing(
+            path(ofURI: entry.url), column: "amount_net", key: "charge_no", where: { _ in true })
+        let check = try check(SampleWarehouse.date)
+        #expect(try await check.ended() == .exit(1), check.report)
+        let subject = "DIFFERENCE tripica.charges: "
+        for text in [
+            "charge_no=\(key) amount_net: expected '\(old)', found '\(new)'", "SHA-256 of part-", "control totals: ",
+        ] {
+            #expect(check.outputText.contains(subject + text), check.report)
+        }
+        #expect(check.outputText.contains("\(SampleWarehouse.date): 3 differences"), check.report)
+        try await download()
+    }
+
+    /// Adds a cent to one charge of the dumps: its net amount must differ, and nothing else.
+    func expectWrongDumpIsFound() async throws {
+        let dump = "\(dumps)/datalake_vault.sat_charge.csv"
+        // The charge's number is in the hub; one that has a single version, from the first load.
+        let charge = try await fleet.session.execute(
+            """
+            SELECT s.charge_hk::text, h.charge_no
+            FROM datalake_vault.sat_charge AS s JOIN datalake_vault.hub_charge AS h USING (charge_hk)
+            WHERE (SELECT count(*) FROM datalake_vault.sat_charge AS v WHERE v.charge_hk = s.charge_hk) = 1
+              AND s.load_dts < '2025-12-01' AND s.tax_rate > 0 ORDER BY h.charge_no LIMIT 1
+            """, action: "choose a charge"
+        ).rows[0]
+        let (_, old, new) = try changing(
+            dump, column: "amount_net", key: "charge_hk", where: { $0 == charge[0] })
+        let check = try check(SampleWarehouse.date)
+        #expect(try await check.ended() == .exit(1), check.report)
+        let line =
+            "DIFFERENCE tripica.charges: charge_no=\(charge[1] ?? "") amount_net: expected '\(new)', found '\(old)'"
+        #expect(check.outputText.contains(line), check.report)
+        #expect(check.outputText.contains("\(SampleWarehouse.date): 1 differences"), check.report)
+    }
+
+    /// Adds a cent to an amount in a CSV file, in the last row with a key that is wanted and that amount in one place only.
+    private func changing(
+        _ path: String, column: String, key: String, where isWanted: (String) -> Bool
+    ) throws -> (key: String, old: String, new: String) {
+        let bytes = [UInt8](try #require(FileManager.default.contents(atPath: path), "\(path) is missing"))
+        let rows = try CSVRow.rows(of: bytes)
+        let header = try #require(rows.first).fields
+        let (place, keyPlace) = try (
+            #require(header.firstIndex(of: column)), #require(header.firstIndex(of: key))
+        )
+        let row = try #require(
+            rows.dropFirst().last { row in
+                guard let key = row.fields[keyPlace], let old = row.fields[place] else { return false }
+                return isWanted(key) && row.text.components(separatedBy: ",\(old),").count == 2
+            }, "no row of \(path) can be changed")
+        let (owner, old) = try (#require(row.fields[keyPlace]), #require(row.fields[place]))
+        let cents = try #require(ExpectedRows.cents(old)) + 1
+        let new = String(format: "%@%d.%02d", cents < 0 ? "-" : "", abs(cents) / 100, abs(cents) % 100)
+        let text = String(decoding: bytes, as: UTF8.self).replacing(
+            row.text, with: row.text.replacing(",\(old),", with: ",\(new),"))
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        return (owner, old, new)
+    }
+}
