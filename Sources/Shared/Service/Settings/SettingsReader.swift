@@ -158,7 +158,7 @@ public struct SettingsReader: Sendable {
 
     /// A refused value for people: on one line, not too long, and without what may be a password in a URL.
     private static func shown(_ value: String) -> String {
-        if value.contains("@") { return "the value" }
+        if value.utf8.contains(UInt8(ascii: "@")) { return "the value" }
         let plain = value.unicodeScalars.map {
             $0.value < 0x20 || $0.value == 0x7F ? $0.escaped(asASCII: true) : String($0)
         }
