@@ -79,10 +79,12 @@ struct CoordinatorSettings: Sendable {
         httpPort = settings.integer("BDA_HTTP_PORT")
         database = PostgresConfiguration(settings: &settings)
         for (name, value) in [("BDA_CLIENT_ID", clientID), ("BDA_OUTPUT_PREFIX", outputPrefix)]
-        where !value.isEmpty && !value.split(separator: "/").allSatisfy(ObjectLayout.isKeyComponent) {
+        where !value.isEmpty
+            && !value.split(separator: "/", omittingEmptySubsequences: false).allSatisfy(ObjectLayout.isKeyComponent)
+        {
             settings.refuse(
                 name, problem: "'\(value)' cannot be part of an object's key",
-                hint: "use letters, digits and -_. in each component")
+                hint: "use letters, digits and -_. in each component, with single slashes between them")
         }
     }
 

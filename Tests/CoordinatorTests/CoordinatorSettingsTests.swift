@@ -57,6 +57,20 @@ import Warehouse
         }
     }
 
+    @Test(arguments: [
+        "..", ".", "a/../b", "../a", "/a", "a/", "a//b", "a/%2e%2e/b", "%2e%2e", "a/\u{301}b", "..\u{301}", "a b", "ä",
+        "a\nb",
+        "a\u{0}b", "a\\b", String(repeating: "k", count: 129),
+    ])
+    func noSettingLeadsOutOfThePrefix(_ text: String) throws {
+        for name in ["BDA_OUTPUT_PREFIX", "BDA_CLIENT_ID"] {
+            let error = #expect(throws: SettingsError.self, "\(name)=\(text)") { try environment([name: text]) }
+            #expect(error?.problems.contains { $0.setting == name } == true)
+        }
+        #expect(
+            try environment(["BDA_OUTPUT_PREFIX": "data/billing-v1.2"]).settings.outputPrefix == "data/billing-v1.2")
+    }
+
     @Test func datesThatCannotBeRunAreRefused() throws {
         let environment = try environment()
         for date in ["2999-01-01", "2026-02-30", "tomorrow"] {

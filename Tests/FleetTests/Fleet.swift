@@ -28,8 +28,12 @@ struct Fleet: Sendable {
     /// The way to the brokers.
     let kafka: KafkaConfiguration
     let administrator: PostgresConfiguration
+    /// The documented role, which the programs log in as.
+    let role: PostgresConfiguration
     private let started = Mutex<[Program]>([])
     private let lastNumber = Mutex(0)
+    /// What nobody may see of all programs' settings.
+    private let secrets = Mutex<Set<String>>([])
 
     private static let variables = ProcessInfo.processInfo.environment
     private static let programs = variables["BDA_TEST_BIN"]
@@ -44,9 +48,10 @@ struct Fleet: Sendable {
     static let inherited = variables.filter { name, _ in !name.hasPrefix("BDA_") && !name.hasPrefix("AWS_") }
 
     /// Runs a test on a new installation, set up with `settings`, over a copy of the sample warehouse or an empty database.
+    /// `kafka` is another way to the brokers than the one without encryption.
     static func with(
         _ settings: [String: String] = [:], sample: Bool = true, isSetUp: Bool = true,
-        scripts: [String: String] = [:], _ body: (Fleet) async throws -> Void
+        scripts: [String: String] = [:], kafka listener: KafkaConfiguration? = nil, _ body: (Fleet) async throws -> Void
     ) async throws {
         let template: String? = sample ? try #require(SampleWarehouse.database) as String : nil
         try await TestPostgres.withDatabase(copyOf: template) { role, administrator in
@@ -65,13 +70,15 @@ struct Fleet: Sendable {
                 "BDA_RETRY_BASE_SECONDS": "1", "BDA_WORKER_WAIT_SECONDS": "60", "BDA_LOG_LEVEL": "debug",
             ]) { _, new in new }
             environment.merge(settings) { _, new in new }
-            let mock = TestKafka.isRealExpected ? nil : try await mockCluster(prefix: "\(name).")
+            let mock = TestKafka.isRealExpected || listener != nil ? nil : try await mockCluster(prefix: "\(name).")
             let kafka =
-                if let mock { await mock.configuration(clientID: "test") } else { try TestKafka.realConfiguration() }
+                if let listener { listener } else if let mock { await mock.configuration(clientID: "test") } else {
+                    try TestKafka.realConfiguration()
+                }
             environment.merge(kafka.environment) { _, new in new }
             let fleet = Fleet(
                 environment: environment, session: session, folder: folder, store: try place.open(), kafka: kafka,
-                administrator: administrator)
+                administrator: administrator, role: role)
             do {
                 if isSetUp {
                     // The mock cluster has its topics from the start and no administration.
@@ -109,12 +116,21 @@ struct Fleet: Sendable {
 
     /// No program may have written a secret down.
     private func expectNoSecrets() {
-        let secrets = ["BDA_DB_PASSWORD", "AWS_SECRET_ACCESS_KEY"].compactMap { environment[$0] }.filter { !$0.isEmpty }
+        #expect(!secrets.withLock { $0.isEmpty } || started.withLock { $0.isEmpty })
         for program in started.withLock({ $0 }) {
-            let said = program.outputText + program.errorText
-            #expect(!secrets.contains { said.contains($0) }, "\(program.name) wrote a secret down")
+            expectNoSecret(in: program.outputText + program.errorText, "what \(program.name) wrote")
         }
     }
+
+    /// Expects none of the secrets that programs were given so far.
+    func expectNoSecret(in text: String, _ place: String, sourceLocation: SourceLocation = #_sourceLocation) {
+        let found = secrets.withLock { $0 }.contains { text.contains($0) }
+        #expect(!found, "a secret stands in \(place)", sourceLocation: sourceLocation)
+    }
+
+    private static let secretSettings = [
+        "BDA_DB_PASSWORD", "BDA_KAFKA_SASL_PASSWORD", "BDA_KAFKA_SSL_KEY_PASSWORD", "AWS_SECRET_ACCESS_KEY",
+    ]
 
     // MARK: Programs
 
@@ -150,9 +166,12 @@ struct Fleet: Sendable {
         _ program: String, _ arguments: [String], name: String, _ settings: [String: String]
     ) throws -> Program {
         let folder = try #require(Self.programs, "BDA_TEST_BIN is not set")
-        return try start(
-            "\(folder)/\(program)", arguments, name: name,
-            environment: environment.merging(settings) { _, new in new }.filter { !$0.value.isEmpty })
+        let environment = environment.merging(settings) { _, new in new }.filter { !$0.value.isEmpty }
+        let files = Self.secretSettings.compactMap { environment["\($0)_FILE"] }
+        let filed = files.compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }
+            .map { $0.trimmingCharacters(in: .newlines) }
+        secrets.withLock { $0.formUnion(Self.secretSettings.compactMap { environment[$0] } + filed) }
+        return try start("\(folder)/\(program)", arguments, name: name, environment: environment)
     }
 
     private func start(

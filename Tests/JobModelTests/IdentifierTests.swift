@@ -37,6 +37,17 @@ import Testing
         #expect(throws: InvalidValue.self) { try JobID(text) }
     }
 
+    @Test(arguments: [
+        "", "tripica", "tripica.", ".charges", "..", "...", "tripica...", "tripica./charges", "tripica.char/ges",
+        "../a.b",
+        "tripica.%2e%2e", "tripica.charges\u{0}", "tripica.charges\n", "tripica.Charges", "tripica.1charges",
+        "tripica.chärges",
+        "tripica.charges\u{301}", "tripica.charges.x", "tripica.char-ges", "tripica.\"; DROP",
+    ])
+    func namesThatAreNoPlainWordsAreNoDatasets(_ text: String) {
+        #expect(throws: InvalidValue.self) { try SegmentName(text) }
+    }
+
     @Test func invalidValueIsShortEnoughForALog() {
         let long = String(repeating: "x", count: 10_000)
         #expect(throws: InvalidValue.self) { try JobID(long) }

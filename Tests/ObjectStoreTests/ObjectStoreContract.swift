@@ -14,6 +14,9 @@ import Testing
     /// What a signer or a path may stumble over.
     private static let hardKey = "billing/a b/dt=2026-01-01/x:y+z%2F~ü🙂&?#[]'(1)!*@,;$.csv"
 
+    /// What would lead elsewhere if anybody decoded it once more than it was encoded.
+    private static let encodedDots = "%2e%2e/a/%2E%2E/%2e%2e%2fb"
+
     /// An accent that Swift takes for a part of the slash before it.
     private static let accentKey = "a/\u{301}b/\u{301}"
 
@@ -24,7 +27,8 @@ import Testing
 
     // MARK: whole objects
 
-    @Test(arguments: stores, ["part.csv", hardKey, accentKey, String(repeating: "k/", count: 450) + "end"])
+    @Test(
+        arguments: stores, ["part.csv", hardKey, accentKey, encodedDots, String(repeating: "k/", count: 450) + "end"])
     func `what is put is what is got`(kind: TestObjectStore.Kind, key: String) async throws {
         try await TestObjectStore.with(kind) { store in
             let bytes = Array("id;name\n1;\u{e9}\n".utf8)
@@ -240,11 +244,14 @@ import Testing
     @Test(arguments: stores)
     func `an address leads back to its key`(kind: TestObjectStore.Kind) async throws {
         try await TestObjectStore.with(kind) { store in
-            for key in ["a", "a/b.csv", Self.hardKey, Self.accentKey, "\u{301}a"] {
+            for key in ["a", "a/b.csv", Self.hardKey, Self.accentKey, Self.encodedDots, "\u{301}a"] {
                 #expect(store.key(forURI: store.uri(forKey: key)) == key)
             }
             #expect(store.uri(forKey: "a/dt=1/b.csv").hasSuffix("/a/dt=1/b.csv"))
             #expect(store.key(forURI: store.uri(forKey: "a") + "/../b") == nil)
+            // A file's address is decoded; a bucket's has no encoding, so these are names like others.
+            let encoded = store.key(forURI: store.uri(forKey: "a") + "/%2e%2e/%2e%2e%2fb")
+            #expect(encoded == (kind == .files ? nil : "a/%2e%2e/%2e%2e%2fb"))
             #expect(store.key(forURI: "s3://another/a") == nil)
             #expect(store.key(forURI: "file:///nowhere/a") == nil)
             #expect(store.key(forURI: store.uri(forKey: "")) == nil)

@@ -77,6 +77,56 @@ public enum TestKafka: String, Sendable, CaseIterable {
         return try KafkaConfiguration(bootstrapServers: servers, clientID: "test", properties: properties)
     }
 
+    /// A listener with TLS of the real cluster; each has a certificate for `localhost` that `TestCertificates` knows.
+    public enum SecureListener: String, Sendable, CaseIterable {
+        /// TLS only.
+        case tls = "SSL"
+        /// Asks for a client's certificate.
+        case mutualTLS = "MTLS"
+        /// Log-in by PLAIN, SCRAM-SHA-512 or OAUTHBEARER.
+        case logIn = "SASL"
+        /// The server's certificate has expired.
+        case expired = "EXPIRED"
+        /// As `logIn`, of an Apache Kafka 3.
+        case kafka3 = "SCRAM"
+
+        /// Whether there is one; Kafka 3 is started on request only.
+        public var isAvailable: Bool { address != nil }
+
+        private var address: String? { environment["BDA_TEST_KAFKA_\(rawValue)"] }
+
+        /// The way there, trusting the authority that has signed the listener's certificate. `host` replaces `localhost`.
+        public func configuration(
+            host: String = "localhost", _ properties: [String: String] = [:]
+        ) throws -> KafkaConfiguration {
+            guard let address else { throw NoCluster() }
+            return try KafkaConfiguration(
+                bootstrapServers: address.replacing("localhost", with: host), clientID: "test",
+                properties: [
+                    "security.protocol": self == .logIn || self == .kafka3 ? "sasl_ssl" : "ssl",
+                    "ssl.ca.location": TestCertificates.path("ca.pem"),
+                ].merging(properties) { $1 })
+        }
+
+        /// A token (JWT) that nobody has signed, which these brokers take.
+        public static func unsignedToken(validFor seconds: Int) throws -> String {
+            let now = Int(Date().timeIntervalSince1970)
+            let parts = [#"{"alg":"none"}"#, #"{"sub":"bda","iat":\#(now - 120),"exp":\#(now + seconds)}"#]
+            return parts.map {
+                Data($0.utf8).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
+                    .replacing("=", with: "")
+            }.joined(separator: ".") + "."
+        }
+
+        /// What the user `bda` logs in with by PLAIN or SCRAM.
+        public static func user(by mechanism: String) -> [String: String] {
+            [
+                "sasl.mechanism": mechanism, "sasl.username": "bda",
+                "sasl.password": environment["BDA_TEST_KAFKA_PASSWORD"] ?? "",
+            ]
+        }
+    }
+
     /// Thrown by tests that need a real cluster when `BDA_TEST_REQUIRE_KAFKA=1` and there is none.
     public struct NoCluster: Error, CustomStringConvertible {
         /// The reason.

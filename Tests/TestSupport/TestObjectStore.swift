@@ -8,6 +8,7 @@ public import Testing
 /// | variable | meaning |
 /// | --- | --- |
 /// | `BDA_TEST_S3` | endpoint of an S3 server that checks signatures (SeaweedFS) |
+/// | `BDA_TEST_S3_TLS` | its endpoint with TLS |
 /// | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `BDA_TEST_S3_BUCKET` | its keys and bucket |
 /// | `BDA_TEST_MOTO` | endpoint of moto's server |
 /// | `BDA_TEST_REQUIRE_S3=1` | fail where a test would be skipped for want of them |
@@ -71,6 +72,11 @@ public struct TestObjectStore: Sendable, CustomTestStringConvertible {
             // moto begins without buckets, takes unsigned requests, and does not mind a bucket that is there.
             if kind == .moto { try Self.createBucket(endpoint: endpoint, bucket: bucket) }
         }
+    }
+
+    /// `https://localhost:port` of the S3 server, whose certificate `TestCertificates` knows.
+    public static func secureEndpoint() throws -> String {
+        try #require(variables["BDA_TEST_S3_TLS"], "BDA_TEST_S3_TLS is not set")
     }
 
     /// Opens the store, with other or more settings if need be.

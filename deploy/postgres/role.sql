@@ -13,7 +13,8 @@
 --     USAGE and SELECT on the vaults      to read them, and to take the ACCESS SHARE locks of a snapshot; tables that
 --                                         their present owners add later are included
 -- It owns what it makes, so it needs no right on those schemas; where report_oibl is there already, make it the owner:
--- `ALTER SCHEMA report_oibl OWNER TO billing_aggregator`. It can end its own sessions only, which is all that taking over
+-- `ALTER SCHEMA report_oibl OWNER TO billing_aggregator`, and move a predecessor's tables whose names the views need
+-- (`bda-coordinator setup` names them). It can end its own sessions only, which is all that taking over
 -- an expired lease asks for.
 \set ON_ERROR_STOP on
 \if :{?role}

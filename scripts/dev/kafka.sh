@@ -76,23 +76,58 @@ published_digest() {
     sed -e 's/^[^:]*://' "$1" | tr -d ' \n' | tr 'A-F' 'a-f' | grep -o -E '^[0-9a-f]{128}'
 }
 
-# start_kafka: sets $kafka_bootstrap.
+# start_kafka: sets $kafka_bootstrap. With $certificates (certificates.sh) it has listeners with TLS and log-in too: sets
+# $kafka_ssl, $kafka_mtls (asks for a client's certificate), $kafka_sasl (user bda, $kafka_password) and $kafka_expired.
 start_kafka() {
-    local folder=$scratch/kafka port controller_port
-    free_ports port controller_port
-    mkdir "$folder"
-    sed -e "s/@PORT@/$port/g" -e "s/@CONTROLLER_PORT@/$controller_port/g" -e "s|@DATA@|$folder/data|" \
-        "$repo/scripts/dev/kafka.properties" >"$folder/server.properties"
-    # Its scripts would write logs next to themselves, and the JVM a file into /tmp that outlives it.
-    local -x LOG_DIR=$folder/log KAFKA_HEAP_OPTS="-Xms256m -Xmx512m" KAFKA_OPTS="-XX:-UsePerfData"
-    run_quietly kafka-storage "$KAFKA_HOME/bin/kafka-storage.sh" format \
-        -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" -c "$folder/server.properties" ||
-        fail "Kafka's storage could not be formatted"
-    # KILL: what it holds is thrown away, so there is nothing to hand over.
-    start KILL "$KAFKA_HOME/bin/kafka-server-start.sh" "$folder/server.properties" >"$scratch/log/kafka.log" 2>&1
+    local port controller_port ssl_port mtls_port sasl_port expired_port
+    launch_kafka kafka "$KAFKA_HOME"
+    # shellcheck disable=SC2034 # test.sh's
+    kafka_ssl=localhost:$ssl_port kafka_mtls=localhost:$mtls_port kafka_sasl=localhost:$sasl_port \
+        kafka_expired=localhost:$expired_port
     wait_until kafka "$started" 60 kafka_answers "$port"
     kafka_bootstrap=127.0.0.1:$port
 }
+
+# launch_kafka NAME HOME: starts a broker and waits for nothing. $started is its process; its ports are in the caller's
+# variables.
+launch_kafka() {
+    local folder=$scratch/$1 secure=()
+    free_ports port controller_port ssl_port mtls_port sasl_port expired_port
+    mkdir -m 700 "$folder"
+    if [ -n "${certificates:-}" ]; then
+        [ -n "${kafka_password:-}" ] || kafka_password=$(random_text)
+        # kafka-storage takes it from nowhere but its command line; it is this run's only.
+        secure=(--add-scram "SCRAM-SHA-512=[name=bda,password=$kafka_password]")
+    fi
+    cat "$repo/scripts/dev/kafka.properties" ${certificates:+"$repo/scripts/dev/kafka-secure.properties"} |
+        sed -e "s/@PORT@/$port/g" -e "s/@CONTROLLER_PORT@/$controller_port/g" -e "s|@DATA@|$folder/data|" \
+            -e "s/@SSL_PORT@/$ssl_port/g" -e "s/@MTLS_PORT@/$mtls_port/g" -e "s/@SASL_PORT@/$sasl_port/g" \
+            -e "s/@EXPIRED_PORT@/$expired_port/g" -e "s|@CERTIFICATES@|${certificates:-}|" \
+            -e "s|@PASSWORD@|${kafka_password:-}|" >"$folder/server.properties"
+    # Its scripts would write logs next to themselves, and the JVM a file into /tmp that outlives it.
+    local -x LOG_DIR=$folder/log KAFKA_HEAP_OPTS="-Xms${kafka_heap:-256m} -Xmx512m" KAFKA_OPTS="-XX:-UsePerfData"
+    run_quietly "$1-storage" "$2/bin/kafka-storage.sh" format "${secure[@]}" \
+        -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" -c "$folder/server.properties" ||
+        fail "Kafka's storage could not be formatted"
+    # KILL: what it holds is thrown away, so there is nothing to hand over.
+    start KILL "$2/bin/kafka-server-start.sh" "$folder/server.properties" >"$scratch/log/$1.log" 2>&1
+}
+
+# launch_kafka_3 and wait_for_kafka_3: the older Kafka in KAFKA_SCRAM_HOME, to whose SCRAM librdkafka before 2.6.1 can
+# log in; sets $kafka_scram, its listener with log-in.
+launch_kafka_3() {
+    # shellcheck disable=SC2034 # launch_kafka's
+    local kafka_heap=64m port controller_port ssl_port mtls_port sasl_port expired_port
+    [ -x "$KAFKA_SCRAM_HOME/bin/kafka-server-start.sh" ] ||
+        fail "KAFKA_SCRAM_HOME '$KAFKA_SCRAM_HOME' holds no bin/kafka-server-start.sh" \
+            "Unpack Apache Kafka 3 there, or unset KAFKA_SCRAM_HOME to leave these tests out."
+    launch_kafka kafka-3 "$KAFKA_SCRAM_HOME"
+    # shellcheck disable=SC2034 # test.sh's
+    kafka_scram=localhost:$sasl_port
+    kafka_3_process=$started kafka_3_port=$port
+}
+
+wait_for_kafka_3() { wait_until kafka-3 "$kafka_3_process" 60 kafka_answers "$kafka_3_port"; }
 
 # An ApiVersions request, version 0, and the length of an answer: ports are open before requests are served.
 kafka_answers() {

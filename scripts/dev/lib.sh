@@ -200,6 +200,9 @@ free_ports() {
     done
 }
 
+# random_text: for passwords of throw-away servers; letters, digits, - and _.
+random_text() { head -c 18 /dev/urandom | base64 | tr '+/' '-_'; }
+
 # ---- what must be installed -----------------------------------------------------------------------------------
 
 # need_build_packages: pkg-config, and the C libraries that Package.swift names.

@@ -30,6 +30,7 @@ as_postgres=()
 # start_postgres: sets $postgres_port, $postgres_socket (a folder), $postgres_admin (a conninfo of the superuser) and
 # $role_password, the password of the role billing_aggregator, which exists then and has no rights yet.
 # The superuser comes in over the socket only, and only as the user who runs this script; all others by password.
+# With $certificates (certificates.sh) it talks TLS to those who want it.
 start_postgres() {
     local folder=$scratch/postgres database_user
     postgres_socket=$folder/socket
@@ -63,17 +64,21 @@ shared_buffers = '256MB'
 max_wal_size = '2GB'
 max_locks_per_transaction = 256
 CONF
+    if [ -n "${certificates:-}" ]; then
+        # A key must belong to the server's user, and be nobody else's to read.
+        "${as_postgres[@]}" tee "$folder/data/server.crt" <"$certificates/server.pem" >/dev/null
+        (umask 077 && "${as_postgres[@]}" tee "$folder/data/server.key" <"$certificates/server.key" >/dev/null)
+        "${as_postgres[@]}" tee -a "$folder/data/postgresql.conf" <<<"ssl = on" >/dev/null
+    fi
     # QUIT: the cluster is thrown away, so there is nothing to write down and nobody to wait for.
     start QUIT "${as_postgres[@]}" "$postgres_bin/postgres" -D "$folder/data" >"$scratch/log/postgres.log" 2>&1
     postgres_admin="host=$postgres_socket port=$postgres_port user=postgres"
     wait_until postgres "$started" 60 sql_admin -c 'SELECT 1'
 
-    role_password=$(random_password)
+    role_password=$(random_text)
     # By standard input: what stands in a command line can be read by every user of the machine.
     sql_admin --file=- <<<"CREATE ROLE billing_aggregator LOGIN PASSWORD '$role_password'"
 }
-
-random_password() { head -c 18 /dev/urandom | base64 | tr '+/' '-_'; }
 
 # sql_admin OPTION...: psql as the superuser, database postgres unless told; stops at the first error.
 sql_admin() {

@@ -27,18 +27,22 @@ find_python_tools() {
 }
 
 # start_seaweedfs: sets $s3_endpoint; the keys and the bucket are taken from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
-# and the argument.
+# and the argument. With $certificates (certificates.sh) it talks TLS on a second port: sets $s3_tls_endpoint.
 start_seaweedfs() {
-    local folder=$scratch/seaweedfs s3 s3_grpc master master_grpc volume volume_grpc filer filer_grpc admin admin_grpc
-    free_ports s3 s3_grpc master master_grpc volume volume_grpc filer filer_grpc admin admin_grpc
+    local folder=$scratch/seaweedfs secure=() s3 s3_tls s3_grpc master master_grpc volume volume_grpc filer filer_grpc admin admin_grpc
+    free_ports s3 s3_tls s3_grpc master master_grpc volume volume_grpc filer filer_grpc admin admin_grpc
     mkdir "$folder"
+    if [ -n "${certificates:-}" ]; then
+        secure=(-s3.port.https="$s3_tls" -s3.cert.file="$certificates/server.pem" -s3.key.file="$certificates/server.key")
+        s3_tls_endpoint=https://localhost:$s3_tls
+    fi
     start TERM "$python_tools/bin/weed" -logtostderr=true mini -bucket="$1" -dir="$folder" \
         -ip=127.0.0.1 -ip.bind=127.0.0.1 -webdav=false -admin.ui=false -master.telemetry=false \
         -s3.port="$s3" -s3.port.grpc="$s3_grpc" -s3.port.iceberg=0 -s3.port.lance=0 \
         -s3.localSocket="$folder/s3.sock" -master.port="$master" -master.port.grpc="$master_grpc" \
         -volume.port="$volume" -volume.port.grpc="$volume_grpc" -filer.port="$filer" \
         -filer.port.grpc="$filer_grpc" -filer.localSocket="$folder/filer.sock" -admin.port="$admin" \
-        -admin.port.grpc="$admin_grpc" >"$scratch/log/seaweedfs.log" 2>&1
+        -admin.port.grpc="$admin_grpc" "${secure[@]}" >"$scratch/log/seaweedfs.log" 2>&1
     s3_endpoint=http://127.0.0.1:$s3
     wait_until seaweedfs "$started" 60 bucket_answers "$s3_endpoint" "$1"
 }

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./lib.sh
+source ./certificates.sh
 source ./postgres.sh
 source ./kafka.sh
 source ./s3.sh
@@ -24,6 +25,8 @@ environment:
   KAFKA_HOME                  an unpacked Apache Kafka; without it the official archive is fetched once and kept in
                               ~/.cache/billing-data-aggregator; where that cannot be reached, the fleet test runs on
                               librdkafka's mock cluster, and the closing lines say so
+  KAFKA_SCRAM_HOME            an unpacked Apache Kafka 3 for the tests of SCRAM, which librdkafka before 2.6.1 can do with
+                              Kafka 3 only; without it they are left out, and the closing lines say so
   BDA_TEST_REQUIRE_KAFKA=1    fail where Kafka would be skipped
   TMPDIR                      where the servers keep their files while the tests run (default /tmp)
 
@@ -74,20 +77,32 @@ say "building (warnings are errors)"
 strict=(-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
 run swift build --build-tests "${strict[@]}" || fail "the build failed (warnings count as errors)"
 
+make_certificates
+if [ -n "${KAFKA_SCRAM_HOME:-}" ] && [ -n "$with_kafka" ]; then
+    say "starting Kafka 3 beside all else"
+    launch_kafka_3
+fi
 say "starting PostgreSQL"
 start_postgres
 if [ -n "$with_kafka" ]; then
     say "starting Kafka"
     start_kafka
     export BDA_TEST_KAFKA=$kafka_bootstrap BDA_TEST_REQUIRE_KAFKA=1
+    export BDA_TEST_KAFKA_SSL=$kafka_ssl BDA_TEST_KAFKA_MTLS=$kafka_mtls BDA_TEST_KAFKA_SASL=$kafka_sasl
+    export BDA_TEST_KAFKA_EXPIRED=$kafka_expired BDA_TEST_KAFKA_PASSWORD=$kafka_password
 fi
 say "starting SeaweedFS and moto"
 export AWS_ACCESS_KEY_ID=testkey AWS_SECRET_ACCESS_KEY=testsecret
 start_seaweedfs bda-test
 start_moto
+if [ -n "${kafka_scram:-}" ]; then
+    wait_for_kafka_3
+    export BDA_TEST_KAFKA_SCRAM=$kafka_scram
+fi
 
 export BDA_TEST_POSTGRES=$postgres_admin BDA_TEST_REQUIRE_POSTGRES=1
 export BDA_TEST_ROLE_PASSWORD=$role_password
+export BDA_TEST_CERTIFICATES=$certificates BDA_TEST_S3_TLS=$s3_tls_endpoint
 export BDA_TEST_S3=$s3_endpoint BDA_TEST_S3_BUCKET=bda-test BDA_TEST_REQUIRE_S3=1
 export BDA_TEST_MOTO=$moto_endpoint
 export BDA_TEST_PYTHON=$python_tools/bin/python
@@ -137,4 +152,6 @@ mock cluster, which keeps nothing and knows no authentication. To run all of it:
     download Apache Kafka $kafka_version from https://kafka.apache.org/downloads and unpack it, then
     KAFKA_HOME=/path/to/it scripts/dev/test.sh
 TEXT
+elif [ -z "${kafka_scram:-}" ]; then
+    printf 'SKIPPED: log-in by SCRAM to Kafka 3, because KAFKA_SCRAM_HOME is not set.\n'
 fi

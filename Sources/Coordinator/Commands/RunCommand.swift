@@ -79,6 +79,8 @@ struct CheckedRun: Sendable {
         takesOver = options.takesOver
         try environment.checkCutoff(of: request.businessDate)
         try await environment.checkLedger()
+        let tables = scripts.tables
+        try await environment.withSession { try await RunSchema.checkReports(tables, in: $0) }
     }
 }
 

@@ -7,6 +7,7 @@ public import Service
 /// | --- | --- |
 /// | `BDA_KAFKA_BOOTSTRAP_SERVERS` | `bootstrap.servers` |
 /// | `BDA_KAFKA_SASL_PASSWORD`, `BDA_KAFKA_SSL_KEY_PASSWORD` (or `…_FILE`) | `sasl.password`, `ssl.key.password` |
+/// | `BDA_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION` | none: the file of an OAUTHBEARER token |
 /// | any other `BDA_KAFKA_<PROPERTY>` | the property in lower case, dots for underscores |
 ///
 /// Properties on which this module's promises rest are refused. Values never show in a description: some are secrets.
@@ -17,6 +18,8 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
     public let clientID: String
     /// Properties of librdkafka beside those that this module sets.
     let properties: [String: String]
+    /// The file of an OAUTHBEARER token that somebody keeps fresh.
+    let tokenFile: String?
 
     /// A real cluster, with more `properties` of librdkafka under their own names.
     ///
@@ -53,19 +56,31 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
         }
         properties["sasl.password"] = settings.secret("BDA_KAFKA_SASL_PASSWORD")?.reveal()
         properties["ssl.key.password"] = settings.secret("BDA_KAFKA_SSL_KEY_PASSWORD")?.reveal()
-        self.init(bootstrapServers: servers, clientID: clientID, accepted: properties)
+        let tokenFile = settings.optionalString(Self.tokenSetting)
+        self.init(bootstrapServers: servers, clientID: clientID, accepted: properties, tokenFile: tokenFile)
+        if tokenFile != nil, saslMechanism != "OAUTHBEARER" {
+            settings.refuse(
+                Self.tokenSetting, problem: "is for BDA_KAFKA_SASL_MECHANISM=OAUTHBEARER only",
+                hint: "with BDA_KAFKA_SECURITY_PROTOCOL=SASL_SSL")
+        }
     }
 
-    private init(bootstrapServers: String, clientID: String, accepted properties: [String: String]) {
+    private init(
+        bootstrapServers: String, clientID: String, accepted properties: [String: String], tokenFile: String? = nil
+    ) {
         self.bootstrapServers = bootstrapServers
         self.clientID = clientID
         self.properties = properties
+        self.tokenFile = tokenFile
     }
+
+    private static let tokenSetting = "BDA_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION"
 
     /// The variables by which another process of ours reaches the same cluster in the same way. They may hold secrets.
     public var environment: [String: String] {
         var variables = ["BDA_KAFKA_BOOTSTRAP_SERVERS": bootstrapServers]
         for (name, value) in properties { variables[Self.setting(of: name)] = value }
+        variables[Self.tokenSetting] = tokenFile
         return variables
     }
 
@@ -202,9 +217,12 @@ extension KafkaConfiguration {
                 return client
             }
             _ = consume self
+            let isKey = text.string.contains("ssl.key.")
             throw KafkaError(
                 code: .invalidArgument, action: "make a Kafka client", cause: text.string,
-                hint: "check the settings that begin with BDA_KAFKA_")
+                hint: isKey
+                    ? "check BDA_KAFKA_SSL_KEY_LOCATION and BDA_KAFKA_SSL_KEY_PASSWORD"
+                    : "check the settings that begin with BDA_KAFKA_")
         }
     }
 
@@ -228,7 +246,12 @@ extension KafkaConfiguration {
     func explaining(_ error: KafkaError) -> KafkaError {
         let hint: String?
         if error.isAuthentication, let mechanism = saslMechanism {
-            hint = Self.scramHint(mechanism: mechanism, version: KafkaLibrary.version)
+            hint = logInHint(mechanism: mechanism, cause: error.cause)
+        } else if error.code == .ssl, error.cause.contains(" alert ") {
+            // The other side has said no.
+            hint =
+                "the broker refuses this client's certificate: check BDA_KAFKA_SSL_CERTIFICATE_LOCATION and "
+                + "BDA_KAFKA_SSL_KEY_LOCATION, the certificate's dates and who has signed it"
         } else if error.code == .transport, error.cause.contains(/SSL.(handshake|routines|listener)/.ignoresCase()) {
             // A broker that hangs up because of TLS is no more than a lost connection to librdkafka.
             hint = KafkaError.Code.ssl.hint
@@ -238,6 +261,15 @@ extension KafkaConfiguration {
         guard let hint else { return error }
         return KafkaError(
             code: error.code, action: error.action, cause: error.cause, isFatal: error.isFatal, hint: hint)
+    }
+
+    /// What to say when a log-in by `mechanism` failed; nil: what the code alone says.
+    private func logInHint(mechanism: String, cause: String) -> String? {
+        if cause.contains("Unsupported SASL mechanism") { return "set BDA_KAFKA_SASL_MECHANISM to what the broker has" }
+        if mechanism == "OAUTHBEARER" {
+            return "check \(Self.tokenSetting), or the settings that begin with BDA_KAFKA_SASL_OAUTHBEARER_"
+        }
+        return Self.scramHint(mechanism: mechanism, version: KafkaLibrary.version)
     }
 
     /// What to say when a log-in by `mechanism` failed and this release of librdkafka may be the reason.

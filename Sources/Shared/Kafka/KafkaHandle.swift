@@ -23,6 +23,7 @@ final class KafkaHandle {
     var reports: OpaquePointer { events.pointer }
 
     private let logger: Logger
+    private let tokenFile: String?
     /// The newest errors that librdkafka reported by itself, at most one of each code: the cause behind a time-out.
     private(set) var recentErrors: [KafkaError.Code: KafkaError] = [:]
     private var topics: [OpaquePointer] = []
@@ -37,7 +38,9 @@ final class KafkaHandle {
         let properties = try configuration.makeProperties(role: role)
         properties.enableEvents(
             RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_REBALANCE
-                | RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_STATS)
+                | RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_STATS
+                | (configuration.tokenFile == nil ? 0 : RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH))
+        tokenFile = configuration.tokenFile
         pointer = try properties.makeClient(type)
         self.logger = logger
         let queue: OpaquePointer
@@ -84,6 +87,8 @@ final class KafkaHandle {
             body(.error(error))
         case RD_KAFKA_EVENT_LOG:
             log(event)
+        case RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH:
+            if let tokenFile { OAuthBearerToken.refresh(pointer, file: tokenFile) }
         default:
             logger.debug(
                 "librdkafka reported something unknown",
@@ -122,8 +127,11 @@ final class KafkaHandle {
 
     private func reportedError(_ event: OpaquePointer) -> KafkaError {
         let text = rd_kafka_event_error_string(event).map { String(cString: $0) }
+        var code = KafkaError.Code(rd_kafka_event_error(event))
+        // One side refused the other's certificate, which librdkafka calls a lost connection at times.
+        if code == .transport, text?.contains(/SSL routines:.*(certificate|unknown ca)/) == true { code = .ssl }
         return KafkaError(
-            code: .init(rd_kafka_event_error(event)), action: "talk to Kafka", cause: text,
+            code: code, action: "talk to Kafka", cause: text,
             isFatal: rd_kafka_event_error_is_fatal(event) != 0)
     }
 

@@ -24,7 +24,10 @@ extension ObjectStoreError {
             CURLE_SSL_CIPHER, CURLE_SSL_INVALIDCERTSTATUS:
             kind = .tls
             isRetryable = false
-            hint = "give the store's certificate authority in AWS_CA_BUNDLE (a PEM file)"
+            hint =
+                error.detail.contains("subject name")
+                ? "the certificate has other names: look at BDA_S3_ENDPOINT and BDA_S3_PATH_STYLE"
+                : "give the store's certificate authority in AWS_CA_BUNDLE (a PEM file)"
         case CurlError.replyTooLong.code:
             kind = .badReply
             isRetryable = false

@@ -47,6 +47,12 @@ public struct PostgresConfiguration: Sendable {
         sslMode = settings.string("BDA_DB_SSLMODE")
         sslRootCertificate = settings.optionalString("BDA_DB_SSLROOTCERT")
         connectTimeoutSeconds = settings.integer("BDA_DB_CONNECT_TIMEOUT_SECONDS")
+        // libpq then takes a refused certificate as a reason to go on without encryption.
+        if sslRootCertificate != nil, ["disable", "allow", "prefer"].contains(sslMode) {
+            settings.refuse(
+                "BDA_DB_SSLROOTCERT", problem: "protects nothing with BDA_DB_SSLMODE=\(sslMode)",
+                hint: "set BDA_DB_SSLMODE=verify-full")
+        }
     }
 
     /// The server for people: never holds the password.

@@ -162,6 +162,16 @@ public actor PostgresSession {
         if text.contains("authentication failed") {
             return "check BDA_DB_USER and BDA_DB_PASSWORD (or BDA_DB_PASSWORD_FILE)"
         }
+        if text.contains("root certificate file") {
+            return "set BDA_DB_SSLROOTCERT to a PEM file of the authority that has signed the server's certificate; "
+                + "public ones are in /etc/ssl/certs/ca-certificates.crt"
+        }
+        if text.contains("does not match host name") {
+            return "set BDA_DB_HOST to a name that the server's certificate has"
+        }
+        if text.contains("certificate verify failed") {
+            return "the authority in BDA_DB_SSLROOTCERT has not signed the server's certificate, or that has expired"
+        }
         if text.contains("does not exist") { return "check BDA_DB_NAME and BDA_DB_USER" }
         if text.contains("SSL") || text.contains("certificate") {
             return "check BDA_DB_SSLMODE and BDA_DB_SSLROOTCERT"

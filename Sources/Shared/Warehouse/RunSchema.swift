@@ -61,6 +61,39 @@ public struct RunSchema: Sendable {
         }
     }
 
+    /// Throws when somebody else's schema or table stands where views and permanent tables belong: found at the start, and
+    /// not when a whole run waits to be published.
+    public static func checkReports(_ tables: [TableScript], in session: PostgresSession) async throws {
+        let views = tables.compactMap(\.view).map { "report_oibl.\($0)" }
+        let permanent = tables.filter(\.isPermanent).map(\.name)
+        let found = try await session.query(
+            """
+            SELECT 'the schema ' || n.nspname, pg_catalog.pg_get_userbyid(n.nspowner),
+                   pg_catalog.format('ALTER SCHEMA %I OWNER TO %I', n.nspname, current_user)
+            FROM pg_catalog.pg_namespace AS n
+            WHERE n.nspname IN ('bda', 'bda_extensions', 'report_oibl')
+              AND NOT (pg_catalog.has_schema_privilege(n.oid, 'CREATE') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))
+            UNION ALL
+            SELECT n.nspname || '.' || c.relname || CASE WHEN c.relkind <> wanted.kind THEN ', which is no ' || wanted.name ELSE '' END,
+                   pg_catalog.pg_get_userbyid(c.relowner),
+                   pg_catalog.format('move it to another schema: ALTER %s %s SET SCHEMA ...',
+                                     CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END,
+                                     c.oid::pg_catalog.regclass)
+            FROM (SELECT unnest($1::text[]) AS path, 'v' AS kind, 'view' AS name
+                  UNION ALL SELECT unnest($2::text[]), 'r', 'table') AS wanted
+            JOIN pg_catalog.pg_class AS c ON c.relname = pg_catalog.split_part(wanted.path, '.', 2)
+            JOIN pg_catalog.pg_namespace AS n
+              ON n.oid = c.relnamespace AND n.nspname = pg_catalog.split_part(wanted.path, '.', 1)
+            WHERE c.relkind <> wanted.kind OR NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
+            """, [SQL.array(views), SQL.array(permanent)], action: "look for what stands in the way of the views")
+        guard !found.rows.isEmpty else { return }
+        let problems = found.rows.map { "\($0[0] ?? "") belongs to \($0[1] ?? "")" }
+        throw PostgresError(
+            sqlState: "42501", message: problems.joined(separator: "; "),
+            hint: "a superuser can say: \(Set(found.rows.compactMap { $0[2] }).sorted().joined(separator: "; "))",
+            action: "use what is there already")
+    }
+
     /// Points the views at this run's tables, all at once in the session's open transaction.
     public func publishViews(_ tables: [TableScript], in session: PostgresSession) async throws {
         for table in tables {

@@ -110,7 +110,7 @@ public struct SettingDefinition: Sendable {
         case .timeZone: return TimeZone(identifier: value) != nil
         case .url(let schemes):
             return schemes.contains { value.hasPrefix("\($0)://") && value.utf8.count > $0.utf8.count + 3 }
-                && !value.contains("@") && !value.contains { $0.isWhitespace }
+                && !value.utf8.contains(UInt8(ascii: "@")) && !value.contains { $0.isWhitespace }
         }
     }
 
@@ -224,6 +224,9 @@ public struct SettingDefinition: Sendable {
             "BDA_KAFKA_SSL_KEY_PASSWORD", .secret, without: "no password", hasFile: true, in: .kafka,
             "librdkafka's ssl.key.password"),
         SettingDefinition(
+            "BDA_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION", .text, without: "librdkafka's own ways", in: .kafka,
+            "file of a token (JWT) for OAUTHBEARER that somebody keeps fresh; it is read again before it expires"),
+        SettingDefinition(
             "BDA_TOPIC_PREFIX", .name, without: "no prefix", in: .kafka,
             "stands before the topics' names, such as acme. for acme.bda.jobs.v1"),
         SettingDefinition(
@@ -252,7 +255,7 @@ public struct SettingDefinition: Sendable {
         SettingDefinition("BDA_S3_REGION", .name, default: "eu-central-1", in: .store, "its region"),
         SettingDefinition(
             "BDA_S3_ENDPOINT", .url(schemes: ["https", "http"]), without: "Amazon's", in: .store,
-            "the server of a compatible store"),
+            "the server of a compatible store; AWS_CA_BUNDLE is the file of its certificate authorities"),
         SettingDefinition(
             "BDA_S3_PATH_STYLE", .boolean, default: "false", in: .store,
             "whether the bucket stands in the path instead of the host name"),
