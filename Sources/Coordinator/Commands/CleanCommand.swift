@@ -10,7 +10,8 @@ struct CleanCommand: AsyncParsableCommand {
         commandName: "clean",
         abstract: "Removes what dead runs left: schemas that no view shows, uploads that were never finished.",
         discussion: """
-            Without --apply it shows what would be removed. Uploads count as dead when they are older than a day.
+            Without --apply it shows what would be removed. Uploads count as dead when their run has ended, and in any case when
+            they are older than a day.
 
             EXAMPLES
               bda-coordinator clean
@@ -40,16 +41,18 @@ struct CleanCommand: AsyncParsableCommand {
                     count += 1
                 }
             }
-            await ledger.close()
             if let store = try environment.output?.open() {
                 let dayAgo = Date(timeIntervalSinceNow: -86_400)
-                for upload in try await store.pendingUploads(prefix: settings.outputPrefix)
-                where upload.startedAt < dayAgo {
+                for upload in try await store.pendingUploads(prefix: settings.outputPrefix) {
+                    let runID = ObjectLayout.runID(ofKey: upload.key)
+                    let run = if let runID { try await ledger.run(runID) } else { nil as RunRecord? }
+                    guard run?.state.isFinal ?? false || upload.startedAt < dayAgo else { continue }
                     if isApplied { try await store.abort(upload) }
                     print("upload: \(verb) \(upload.key), begun \(Timestamp.text(of: upload.startedAt))")
                     count += 1
                 }
             }
+            await ledger.close()
             print(count == 0 ? "nothing to clean" : isApplied ? "done" : "next: bda-coordinator clean --apply")
         }
     }

@@ -41,6 +41,13 @@ public struct ObjectLayout: Sendable, Hashable {
     /// The manifest of the newest complete date.
     public var latest: String { "\(base)/manifests/latest.json" }
 
+    /// The run whose object lies under a key; nil for a key that belongs to no run.
+    public static func runID(ofKey key: String) -> RunID? {
+        key.split(separator: "/").lazy.compactMap { part in
+            part.hasPrefix("run=") ? try? RunID(String(part.dropFirst("run=".count))) : nil
+        }.first
+    }
+
     private var manifestFolder: String { "\(base)/manifests/dt=\(businessDate)/run=\(runID)/" }
 
     /// Whether a text may stand between two slashes of a key: letters, digits and `-_.`, not only dots.
