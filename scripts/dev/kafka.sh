@@ -76,20 +76,25 @@ published_digest() {
     sed -e 's/^[^:]*://' "$1" | tr -d ' \n' | tr 'A-F' 'a-f' | grep -o -E '^[0-9a-f]{128}'
 }
 
-# start_kafka: sets $kafka_bootstrap.
+# start_kafka: sets $kafka_bootstrap; $kafka_pid, the file of keep-up.sh, for tests that restart it; $kafka_proxy_port, where
+# a test may put a proxy, and $kafka_behind_proxy_port, the listener that sends clients there.
 start_kafka() {
     local folder=$scratch/kafka port controller_port
-    free_ports port controller_port
+    kafka_proxy_port='' kafka_behind_proxy_port=''
+    free_ports port controller_port kafka_proxy_port kafka_behind_proxy_port
     mkdir "$folder"
     sed -e "s/@PORT@/$port/g" -e "s/@CONTROLLER_PORT@/$controller_port/g" -e "s|@DATA@|$folder/data|" \
+        -e "s/@PROXY_PORT@/$kafka_proxy_port/g" -e "s/@BEHIND_PROXY_PORT@/$kafka_behind_proxy_port/g" \
         "$repo/scripts/dev/kafka.properties" >"$folder/server.properties"
     # Its scripts would write logs next to themselves, and the JVM a file into /tmp that outlives it.
     local -x LOG_DIR=$folder/log KAFKA_HEAP_OPTS="-Xms256m -Xmx512m" KAFKA_OPTS="-XX:-UsePerfData"
     run_quietly kafka-storage "$KAFKA_HOME/bin/kafka-storage.sh" format \
-        -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" -c "$folder/server.properties" ||
+        --cluster-id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" -c "$folder/server.properties" ||
         fail "Kafka's storage could not be formatted"
     # KILL: what it holds is thrown away, so there is nothing to hand over.
-    start KILL "$KAFKA_HOME/bin/kafka-server-start.sh" "$folder/server.properties" >"$scratch/log/kafka.log" 2>&1
+    kafka_pid=$scratch/kafka.pid
+    start KILL "$repo/scripts/dev/keep-up.sh" "$kafka_pid" "$KAFKA_HOME/bin/kafka-server-start.sh" \
+        "$folder/server.properties" >"$scratch/log/kafka.log" 2>&1
     wait_until kafka "$started" 60 kafka_answers "$port"
     kafka_bootstrap=127.0.0.1:$port
 }

@@ -28,7 +28,8 @@ as_postgres=()
 [ "$(id -u)" -ne 0 ] || as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups --)
 
 # start_postgres: sets $postgres_port, $postgres_socket (a folder), $postgres_admin (a conninfo of the superuser) and
-# $role_password, the password of the role billing_aggregator, which exists then and has no rights yet.
+# $role_password, the password of the role billing_aggregator, which exists then and has no rights yet; and $postgres_pid, the
+# file of keep-up.sh, for tests that restart it.
 # The superuser comes in over the socket only, and only as the user who runs this script; all others by password.
 start_postgres() {
     local folder=$scratch/postgres database_user
@@ -64,7 +65,9 @@ max_wal_size = '2GB'
 max_locks_per_transaction = 256
 CONF
     # QUIT: the cluster is thrown away, so there is nothing to write down and nobody to wait for.
-    start QUIT "${as_postgres[@]}" "$postgres_bin/postgres" -D "$folder/data" >"$scratch/log/postgres.log" 2>&1
+    postgres_pid=$scratch/postgres.pid
+    start QUIT "$repo/scripts/dev/keep-up.sh" "$postgres_pid" "${as_postgres[@]}" "$postgres_bin/postgres" \
+        -D "$folder/data" >"$scratch/log/postgres.log" 2>&1
     postgres_admin="host=$postgres_socket port=$postgres_port user=postgres"
     wait_until postgres "$started" 60 sql_admin -c 'SELECT 1'
 
