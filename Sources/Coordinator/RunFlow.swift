@@ -497,6 +497,13 @@ struct RunFlow: Sendable {
                     RunCompleted.Dataset(
                         name: $0.name, manifestURI: $0.manifestURI, rows: $0.rows, bytes: $0.bytes, totals: $0.totals)
                 }), of: run.context)
+        // Nobody looks after the run's events any more once this is recorded, and a worker that died owes some for ever.
+        while true {
+            let owed = try await ledger.owedEvents(of: run.runID, olderThanSeconds: 0, limit: 500)
+            if owed.isEmpty { break }
+            try await messages.publish(owed, of: run.context)
+            try await ledger.markEventsSent(owed.map(\.body.jobID))
+        }
     }
 
     /// Runs each history segment in a transaction of its own that ends with its result row, so that none runs twice.

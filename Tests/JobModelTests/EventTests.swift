@@ -78,6 +78,9 @@ import Testing
         #expect(
             layout.manifest(of: dataset)
                 == "billing/acme/prod/manifests/dt=2026-03-31/run=20260401t031500123z_7f3a/tripica.charges.json")
+        #expect(ObjectLayout.runID(ofKey: layout.runManifest) == (try RunID("20260401t031500123z_7f3a")))
+        #expect(ObjectLayout.runID(ofKey: "billing/run=7/part-1.csv") == nil)
+        #expect(ObjectLayout.runID(ofKey: layout.latest) == nil)
         #expect(layout.latestOfDate == "billing/acme/prod/manifests/dt=2026-03-31/latest.json")
         #expect(layout.latest == "billing/acme/prod/manifests/latest.json")
     }

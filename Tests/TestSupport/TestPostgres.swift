@@ -44,10 +44,14 @@ public enum TestPostgres {
         var role = inside
         role.user = "billing_aggregator"
         role.password = environment["BDA_TEST_ROLE_PASSWORD"].map { Secret($0) }
+        await server.close()
         let result: Result<Value, any Error>
         do { result = .success(try await body(role, inside)) } catch { result = .failure(error) }
-        try await server.execute("DROP DATABASE \(SQL.identifier(name)) WITH (FORCE)", action: "drop a test's database")
-        await server.close()
+        // A session of its own: a test may have restarted the server.
+        let cleaner = try await PostgresSession.connect(administrator, purpose: "tests")
+        try await cleaner.execute(
+            "DROP DATABASE \(SQL.identifier(name)) WITH (FORCE)", action: "drop a test's database")
+        await cleaner.close()
         return try result.get()
     }
 

@@ -78,10 +78,14 @@ published_digest() {
 
 # start_kafka: sets $kafka_bootstrap. With $certificates (certificates.sh) it has listeners with TLS and log-in too: sets
 # $kafka_ssl, $kafka_mtls (asks for a client's certificate), $kafka_sasl (user bda, $kafka_password) and $kafka_expired.
+# Tests restart it by $kafka_pid, the file of keep-up.sh; at $kafka_proxy_port a test may put a proxy, and the listener at
+# $kafka_behind_proxy_port sends clients there.
 start_kafka() {
-    local port controller_port ssl_port mtls_port sasl_port expired_port
+    local port controller_port ssl_port mtls_port sasl_port expired_port proxy_port behind_proxy_port
     launch_kafka kafka "$KAFKA_HOME"
-    # shellcheck disable=SC2034 # test.sh's
+    # shellcheck disable=SC2034 # servers.sh's
+    kafka_pid=$scratch/kafka.pid kafka_proxy_port=$proxy_port kafka_behind_proxy_port=$behind_proxy_port
+    # shellcheck disable=SC2034 # servers.sh's
     kafka_ssl=localhost:$ssl_port kafka_mtls=localhost:$mtls_port kafka_sasl=localhost:$sasl_port \
         kafka_expired=localhost:$expired_port
     wait_until kafka "$started" 60 kafka_answers "$port"
@@ -92,7 +96,7 @@ start_kafka() {
 # variables.
 launch_kafka() {
     local folder=$scratch/$1 secure=()
-    free_ports port controller_port ssl_port mtls_port sasl_port expired_port
+    free_ports port controller_port ssl_port mtls_port sasl_port expired_port proxy_port behind_proxy_port
     mkdir -m 700 "$folder"
     if [ -n "${certificates:-}" ]; then
         [ -n "${kafka_password:-}" ] || kafka_password=$(random_text)
@@ -102,22 +106,24 @@ launch_kafka() {
     cat "$repo/scripts/dev/kafka.properties" ${certificates:+"$repo/scripts/dev/kafka-secure.properties"} |
         sed -e "s/@PORT@/$port/g" -e "s/@CONTROLLER_PORT@/$controller_port/g" -e "s|@DATA@|$folder/data|" \
             -e "s/@SSL_PORT@/$ssl_port/g" -e "s/@MTLS_PORT@/$mtls_port/g" -e "s/@SASL_PORT@/$sasl_port/g" \
+            -e "s/@PROXY_PORT@/$proxy_port/g" -e "s/@BEHIND_PROXY_PORT@/$behind_proxy_port/g" \
             -e "s/@EXPIRED_PORT@/$expired_port/g" -e "s|@CERTIFICATES@|${certificates:-}|" \
             -e "s|@PASSWORD@|${kafka_password:-}|" >"$folder/server.properties"
     # Its scripts would write logs next to themselves, and the JVM a file into /tmp that outlives it.
     local -x LOG_DIR=$folder/log KAFKA_HEAP_OPTS="-Xms${kafka_heap:-256m} -Xmx512m" KAFKA_OPTS="-XX:-UsePerfData"
     run_quietly "$1-storage" "$2/bin/kafka-storage.sh" format "${secure[@]}" \
-        -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" -c "$folder/server.properties" ||
+        --cluster-id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" -c "$folder/server.properties" ||
         fail "Kafka's storage could not be formatted"
     # KILL: what it holds is thrown away, so there is nothing to hand over.
-    start KILL "$2/bin/kafka-server-start.sh" "$folder/server.properties" >"$scratch/log/$1.log" 2>&1
+    start KILL "$repo/scripts/dev/keep-up.sh" "$scratch/$1.pid" "$2/bin/kafka-server-start.sh" "$folder/server.properties" \
+        >"$scratch/log/$1.log" 2>&1
 }
 
 # launch_kafka_3 and wait_for_kafka_3: the older Kafka in KAFKA_SCRAM_HOME, to whose SCRAM librdkafka before 2.6.1 can
 # log in; sets $kafka_scram, its listener with log-in.
 launch_kafka_3() {
     # shellcheck disable=SC2034 # launch_kafka's
-    local kafka_heap=64m port controller_port ssl_port mtls_port sasl_port expired_port
+    local kafka_heap=64m port controller_port ssl_port mtls_port sasl_port expired_port proxy_port behind_proxy_port
     [ -x "$KAFKA_SCRAM_HOME/bin/kafka-server-start.sh" ] ||
         fail "KAFKA_SCRAM_HOME '$KAFKA_SCRAM_HOME' holds no bin/kafka-server-start.sh" \
             "Unpack Apache Kafka 3 there, or unset KAFKA_SCRAM_HOME to leave these tests out."

@@ -28,7 +28,8 @@ as_postgres=()
 [ "$(id -u)" -ne 0 ] || as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups --)
 
 # start_postgres: sets $postgres_port, $postgres_socket (a folder), $postgres_admin (a conninfo of the superuser) and
-# $role_password, the password of the role billing_aggregator, which exists then and has no rights yet.
+# $role_password, the password of the role billing_aggregator, which exists then and has no rights yet; and $postgres_pid, the
+# file of keep-up.sh, for tests that restart it.
 # The superuser comes in over the socket only, and only as the user who runs this script; all others by password.
 # With $certificates (certificates.sh) it talks TLS to those who want it.
 start_postgres() {
@@ -71,7 +72,9 @@ CONF
         "${as_postgres[@]}" tee -a "$folder/data/postgresql.conf" <<<"ssl = on" >/dev/null
     fi
     # QUIT: the cluster is thrown away, so there is nothing to write down and nobody to wait for.
-    start QUIT "${as_postgres[@]}" "$postgres_bin/postgres" -D "$folder/data" >"$scratch/log/postgres.log" 2>&1
+    postgres_pid=$scratch/postgres.pid
+    start QUIT "$repo/scripts/dev/keep-up.sh" "$postgres_pid" "${as_postgres[@]}" "$postgres_bin/postgres" \
+        -D "$folder/data" >"$scratch/log/postgres.log" 2>&1
     postgres_admin="host=$postgres_socket port=$postgres_port user=postgres"
     wait_until postgres "$started" 60 sql_admin -c 'SELECT 1'
 

@@ -7,6 +7,7 @@ source ./certificates.sh
 source ./postgres.sh
 source ./kafka.sh
 source ./s3.sh
+source ./servers.sh
 source ./lint.sh
 cd "$repo"
 
@@ -15,7 +16,8 @@ usage() {
 usage: scripts/dev/test.sh [--filter REGEX] [--skip-lint]
 
 Installs what is missing (apt, pip; it says what), builds with warnings as errors, starts throw-away servers on
-free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS, moto), runs the linters and all tests, stops the servers.
+free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS, moto), runs the linters, all tests and twenty scenarios of
+faults (soak.sh runs more), and stops the servers.
 
   --filter REGEX   only the tests whose name matches, as in `swift test --filter`
   --skip-lint      without the linters
@@ -72,62 +74,48 @@ if [ "$with_lint" = yes ]; then
     lint
 fi
 
-say "building (warnings are errors)"
-# The flag stands here and not in Package.swift: a warning of the next Swift must not break a clone's build.
-strict=(-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
-run swift build --build-tests "${strict[@]}" || fail "the build failed (warnings count as errors)"
-
+build_tests
 make_certificates
 if [ -n "${KAFKA_SCRAM_HOME:-}" ] && [ -n "$with_kafka" ]; then
     say "starting Kafka 3 beside all else"
     launch_kafka_3
 fi
-say "starting PostgreSQL"
-start_postgres
-if [ -n "$with_kafka" ]; then
-    say "starting Kafka"
-    start_kafka
-    export BDA_TEST_KAFKA=$kafka_bootstrap BDA_TEST_REQUIRE_KAFKA=1
-    export BDA_TEST_KAFKA_SSL=$kafka_ssl BDA_TEST_KAFKA_MTLS=$kafka_mtls BDA_TEST_KAFKA_SASL=$kafka_sasl
-    export BDA_TEST_KAFKA_EXPIRED=$kafka_expired BDA_TEST_KAFKA_PASSWORD=$kafka_password
-fi
-say "starting SeaweedFS and moto"
-export AWS_ACCESS_KEY_ID=testkey AWS_SECRET_ACCESS_KEY=testsecret
-start_seaweedfs bda-test
+start_test_servers "$with_kafka"
+say "starting moto"
 start_moto
 if [ -n "${kafka_scram:-}" ]; then
     wait_for_kafka_3
     export BDA_TEST_KAFKA_SCRAM=$kafka_scram
 fi
-
-export BDA_TEST_POSTGRES=$postgres_admin BDA_TEST_REQUIRE_POSTGRES=1
-export BDA_TEST_ROLE_PASSWORD=$role_password
-export BDA_TEST_CERTIFICATES=$certificates BDA_TEST_S3_TLS=$s3_tls_endpoint
-export BDA_TEST_S3=$s3_endpoint BDA_TEST_S3_BUCKET=bda-test BDA_TEST_REQUIRE_S3=1
 export BDA_TEST_MOTO=$moto_endpoint
 export BDA_TEST_PYTHON=$python_tools/bin/python
-BDA_TEST_BIN=$(swift build --show-bin-path)
-export BDA_TEST_BIN
-# psql of the same version as the server.
-export PATH=$postgres_bin:$PATH
+
+[ -t 1 ] || export NO_COLOR=1
+status=0 summary=
+
+# phase OPTION...: runs tests; adds to $status and $summary.
+phase() {
+    exec {output}> >(exec setsid tee -a "$scratch/log/tests.log")
+    tee=$!
+    run_tests "$@" >&"$output" 2>&1 || status=$?
+    exec {output}>&-
+    wait "$tee"
+    summary=$(grep -o 'Test run with .*' "$scratch/log/tests.log") || true
+}
 
 say "testing"
-# `swift test` shows nothing before its end unless it writes to a terminal, and then a test that hangs in continuous
-# integration leaves no trace. So the test program is started as SwiftPM would, where it lies where SwiftPM 6 puts it.
-tests=$BDA_TEST_BIN/billing-data-aggregatorPackageTests.xctest
-if [ -x "$tests" ]; then
-    tests=("$tests" --testing-library swift-testing)
+if [ ${#filter[@]} -gt 0 ]; then
+    make_wrong_clock
+    BDA_TEST_FAULTS=1 phase "${filter[@]}"
 else
-    tests=(swift test --skip-build --disable-xctest "${strict[@]}")
+    phase
+    # These restart servers, so they have them to themselves.
+    if [ -n "$with_kafka" ]; then
+        make_wrong_clock
+        say "testing faults"
+        BDA_TEST_FAULTS=1 phase --filter FaultTests
+    fi
 fi
-[ -t 1 ] || export NO_COLOR=1
-status=0
-exec {output}> >(exec setsid tee "$scratch/log/tests.log")
-tee=$!
-end_with=KILL run "${tests[@]}" "${filter[@]}" >&"$output" 2>&1 || status=$?
-exec {output}>&-
-wait "$tee"
-summary=$(grep -o 'Test run with .*' "$scratch/log/tests.log" | tail -n 1) || true
 
 echo
 case $summary in

@@ -12,7 +12,7 @@ struct CleanCommand: AsyncParsableCommand {
         abstract: "Removes what dead runs left, and what BDA_RETENTION_DAYS no longer keeps.",
         discussion: """
             Dead runs leave schemas that no view shows, files that no manifest names, and uploads that were never finished;
-            uploads count as dead when they are older than a day. With BDA_RETENTION_DAYS, exports, manifests and ledger
+            an upload counts as dead when its run has ended, and in any case when it is older than a day. With BDA_RETENTION_DAYS, exports, manifests and ledger
             rows of dates that lie more days than that before the newest complete date go too. What the newest `latest.json`
             names is never removed. Without --apply it shows what would be removed.
 
@@ -92,11 +92,14 @@ private struct Cleaner {
         return count
     }
 
-    /// Uploads that were begun more than a day ago and never finished.
+    /// Uploads that were never finished: of ended runs, and those that were begun more than a day ago.
     func removeUploads() async throws -> Int {
         let dayAgo = Date(timeIntervalSinceNow: -86_400)
         var count = 0
-        for upload in try await store.pendingUploads(prefix: settings.outputPrefix) where upload.startedAt < dayAgo {
+        for upload in try await store.pendingUploads(prefix: settings.outputPrefix) {
+            let runID = ObjectLayout.runID(ofKey: upload.key)
+            let run = if let runID { try await ledger.run(runID) } else { nil as RunRecord? }
+            guard run?.state.isFinal ?? false || upload.startedAt < dayAgo else { continue }
             if isApplied { try await store.abort(upload) }
             print("upload: \(verb) \(upload.key), begun \(Timestamp.text(of: upload.startedAt))")
             count += 1

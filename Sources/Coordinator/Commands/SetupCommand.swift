@@ -67,6 +67,8 @@ extension CoordinatorSettings {
                 name: name, partitions: partitions,
                 configuration: [
                     "cleanup.policy": "delete", "retention.ms": "\(days * day)", "max.message.bytes": "1048576",
+                    // A broker refuses the times of a client whose clock is an hour ahead; `ce_time` says when it was.
+                    "message.timestamp.type": "LogAppendTime",
                 ])
         }
         return [

@@ -44,6 +44,13 @@ public struct ObjectLayout: Sendable, Hashable {
     /// What the run's manifests begin with.
     public var manifestFolder: String { "\(base)/manifests/dt=\(businessDate)/run=\(runID)/" }
 
+    /// The run whose object lies under a key; nil for a key that belongs to no run.
+    public static func runID(ofKey key: String) -> RunID? {
+        key.split(separator: "/").lazy.compactMap { part in
+            part.hasPrefix("run=") ? try? RunID(String(part.dropFirst("run=".count))) : nil
+        }.first
+    }
+
     /// Whether a text may stand between two slashes of a key: letters, digits and `-_.`, not only dots.
     public static func isKeyComponent(_ text: some StringProtocol) -> Bool {
         let isAllowed: (UInt8) -> Bool = {

@@ -1,0 +1,93 @@
+import Foundation
+import Testing
+import TestSupport
+
+/// What `test.sh` and `soak.sh` say about the scenarios.
+enum FaultSettings {
+    private static let variables = ProcessInfo.processInfo.environment
+    static let areWanted = variables["BDA_TEST_FAULTS"] == "1" && Fleet.isAvailable && TestKafka.isRealExpected
+    /// Where what programs wrote is kept when an outcome is wrong.
+    static let logs = variables["BDA_TEST_FAULTS_LOGS"]
+    /// The file that a line for each scenario is added to; standard output when nil.
+    static let report = variables["BDA_TEST_FAULTS_REPORT"]
+
+    /// How many scenarios, of which seed; or a single one.
+    static let scenarios: [Scenario] = {
+        let number = { (name: String) in variables["BDA_TEST_FAULTS_\(name)"].flatMap { Int($0) } }
+        let seed = UInt64(number("SEED") ?? 1)
+        let indices = number("ONLY").map { $0...$0 } ?? 0...((number("SCENARIOS") ?? 20) - 1)
+        return indices.map { Scenario(seed: seed, index: $0) }
+    }()
+}
+
+/// Nothing lost, nothing twice, whatever fails: seeded scenarios of faults, each judged by one oracle.
+///
+/// They restart servers, so they run by themselves: `scripts/dev/test.sh` runs twenty after all other tests,
+/// `scripts/dev/soak.sh` any number.
+@Suite(
+    .serialized, .enabled(if: FaultSettings.areWanted, "scripts/dev/test.sh runs them after all other tests"),
+    .sampleWarehouse, .faultLaboratory, .timeLimit(.minutes(10)))
+struct FaultTests {
+    @Test("every twenty scenarios of any seed have each kind of fault")
+    func coverage() {
+        for seed in 1...50 as ClosedRange<UInt64> {
+            let kinds = (40..<60).flatMap { Scenario(seed: seed, index: $0).faults.map(\.kind) }
+            #expect(Set(kinds) == Set(FaultKind.allCases), "seed \(seed)")
+        }
+    }
+
+    @Test(
+        "after any faults, a date is exported whole and once, and nothing is left behind",
+        arguments: FaultSettings.scenarios)
+    func scenario(_ scenario: Scenario) async throws {
+        let start = ContinuousClock.now
+        let laboratory = try #require(Laboratory.current)
+        var problems: [String] = []
+        var notes: [String] = []
+        do {
+            let reference = try await laboratory.reference(partitions: scenario.partitions)
+            try await laboratory.withFleet(partitions: scenario.partitions) { fleet in
+                let run = try ScenarioRun(scenario, fleet, reference: reference)
+                do {
+                    try await run.play()
+                    try await run.judge()
+                    problems = await run.problems
+                } catch {
+                    problems = await run.problems + ["\(error)"]
+                }
+                notes = await run.notes
+                await run.end()
+                if !problems.isEmpty { Self.keep(fleet.folder, of: scenario) }
+            }
+        } catch {
+            problems.append("\(error)")
+        }
+        Self.report(scenario, problems: problems, notes: notes, time: ContinuousClock.now - start)
+        #expect(problems.isEmpty, "\(scenario.story)")
+    }
+
+    /// Copies what the programs wrote to where soak.sh wants it.
+    private static func keep(_ folder: TemporaryFolder, of scenario: Scenario) {
+        guard let place = FaultSettings.logs else { return }
+        try? FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+        let target = "\(place)/seed-\(scenario.seed)-scenario-\(scenario.index)"
+        try? FileManager.default.removeItem(atPath: target)
+        try? FileManager.default.copyItem(atPath: folder.path, toPath: target)
+    }
+
+    /// One line for people, to standard output or to the file that soak.sh shows.
+    private static func report(_ scenario: Scenario, problems: [String], notes: [String], time: Duration) {
+        let seconds = (time / .seconds(1)).formatted(.number.precision(.fractionLength(1)))
+        var line =
+            "\(scenario.index)  seed \(scenario.seed)  \(problems.isEmpty ? "ok" : "WRONG")  \(seconds) s  \(scenario.story)"
+        if !notes.isEmpty { line += "  [\(notes.joined(separator: "; "))]" }
+        for problem in problems { line += "\n    \(problem.split(separator: "\n").joined(separator: "\n        "))" }
+        line += "\n"
+        guard let path = FaultSettings.report, let file = FileHandle(forWritingAtPath: path) else {
+            return print(line, terminator: "")
+        }
+        file.seekToEndOfFile()
+        file.write(Data(line.utf8))
+        try? file.close()
+    }
+}
