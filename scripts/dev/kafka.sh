@@ -86,7 +86,7 @@ start_kafka() {
     # Its scripts would write logs next to themselves, and the JVM a file into /tmp that outlives it.
     local -x LOG_DIR=$folder/log KAFKA_HEAP_OPTS="-Xms256m -Xmx512m" KAFKA_OPTS="-XX:-UsePerfData"
     run_quietly kafka-storage "$KAFKA_HOME/bin/kafka-storage.sh" format \
-        -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" -c "$folder/server.properties" ||
+        --cluster-id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" -c "$folder/server.properties" ||
         fail "Kafka's storage could not be formatted"
     # KILL: what it holds is thrown away, so there is nothing to hand over.
     start KILL "$KAFKA_HOME/bin/kafka-server-start.sh" "$folder/server.properties" >"$scratch/log/kafka.log" 2>&1
