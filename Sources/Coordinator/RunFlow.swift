@@ -175,7 +175,7 @@ struct RunFlow: Sendable {
         let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
         do {
             try await RunSchema(run).create(scripts.runTables(of: selected), in: session)
-            var described: [(SegmentScript, [DatasetColumn])] = []
+            var described: [(SegmentScript, [DatasetColumn], tables: [String])] = []
             for script in selected {
                 var columns: [DatasetColumn] = []
                 if script.segment.kind == .archive {
@@ -185,7 +185,7 @@ struct RunFlow: Sendable {
                         try script.text.statements(with: parameters)[0], action: "describe \(script.segment.name)"
                     ).map { DatasetColumn(name: $0.name, type: $0.type) }
                 }
-                described.append((script, columns))
+                described.append((script, columns, try await Snapshot.tablesRead(by: [script], in: session)))
             }
             try await ledger.insertScripts(described, for: run.runID)
         } catch {
@@ -248,6 +248,7 @@ struct RunFlow: Sendable {
                 run, exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint)
             let failedJobs = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == "failed" }
             await messages.tellLast(
+            try await ledger.removeKeepers(of: run.runID)
                 RunFailed(
                     exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint,
                     failedJobs: failedJobs.map(\.jobID.description)), of: run.context)
@@ -259,7 +260,6 @@ struct RunFlow: Sendable {
 
     /// Hands the jobs out and waits until each has its result.
     private func doJobs(of run: RunRecord) async throws {
-        if await !keepers.isHolding(run.runID) { try await adoptSnapshot(of: run) }
         var progress = RunProgress(isOn: showsProgress)
         defer { progress.end() }
         let start = ContinuousClock.now
@@ -267,11 +267,17 @@ struct RunFlow: Sendable {
         var lastOwed = start
         var isLate = false
         while true {
+        var lastSnapshotLook: ContinuousClock.Instant?
+        var needsSnapshot = true
             let counts: JobCounts
             let lookStart = ContinuousClock.now
             do {
                 counts = try await ledger.advance(run)
                 messages.request(try await ledger.takeDueRequests(run), of: run.context)
+                if needsSnapshot, lastSnapshotLook.map({ lookStart - $0 >= .seconds(1) }) ?? true {
+                    lastSnapshotLook = lookStart
+                    needsSnapshot = try await lookAfterSnapshot(of: run)
+                }
             } catch let error as PostgresError where error.isRetryable || error.isConnectionLost {
                 logger.warning("unable to look at the ledger", metadata: [.error: "\(error)"])
                 try await Task.sleep(for: .seconds(1))
@@ -300,7 +306,6 @@ struct RunFlow: Sendable {
             if now - lastOwed > .seconds(5) {
                 lastOwed = now
                 try await publishOwedEvents(of: run)
-                try await releaseSnapshotIfUnneeded(by: run)
             }
             if !isLate, let deadline = settings.deadline(of: run.businessDate), deadline < Date() {
                 isLate = true
@@ -341,25 +346,32 @@ struct RunFlow: Sendable {
         }
     }
 
-    /// Takes over the snapshot of a run whose coordinator died, if somebody still holds it; without it, jobs that read the
-    /// vaults fail as `snapshot_lost`.
-    private func adoptSnapshot(of run: RunRecord) async throws {
-        guard let id = run.snapshotID, try await ledger.openVaultJobs(of: run.runID) > 0 else { return }
+    /// Sees to it that the run's snapshot is held while jobs read the vaults, and no longer. Who does not hold it, because
+    /// its former coordinator died or its session was lost, takes it over from a worker that does; when nobody does, the
+    /// run is `snapshot_lost`. False: it is not needed any more.
+    private func lookAfterSnapshot(of run: RunRecord) async throws -> Bool {
+        guard try await ledger.needsSnapshot(run.runID) else {
+            await keepers.release()
+            try await ledger.removeKeepers(of: run.runID)
+            logger.debug("snapshot released", metadata: logMetadata(run))
+            return false
+        }
+        if await keepers.isHolding(run.runID) { return true }
+        let tables = try await ledger.vaultTables(of: run.runID)
         let session = try await PostgresSession.connect(settings.database, purpose: "coordinator snapshot")
         do {
-            let snapshot = try await Snapshot.adopt(id, on: session)
+            let (_, snapshot) = try await ledger.withSnapshot(of: run.runID) {
+                try await Snapshot.adopt($0, on: session, locking: tables)
+            }
             try await ledger.setSnapshot(snapshot.id, of: run)
             await keepers.hold(snapshot, for: run.runID)
-        } catch let error as WorkTransaction.SnapshotLost {
+            logger.info("took the run's snapshot over from a worker that holds it", metadata: logMetadata(run))
+            return true
+        } catch {
             await session.close()
-            throw RunFailure(.snapshotLost, "snapshot_lost: \(error)", hint: "a new run reads a new snapshot")
+            guard let lost = error as? WorkTransaction.SnapshotLost else { throw error }
+            throw RunFailure(.snapshotLost, "snapshot_lost: \(lost)", hint: "a new run reads a new snapshot")
         }
-    }
-
-    private func releaseSnapshotIfUnneeded(by run: RunRecord) async throws {
-        guard await keepers.isHolding(run.runID), try await ledger.openVaultJobs(of: run.runID) == 0 else { return }
-        await keepers.release()
-        logger.debug("snapshot released", metadata: logMetadata(run))
     }
 
     // MARK: Checks
@@ -538,7 +550,17 @@ struct RunFlow: Sendable {
 actor SnapshotKeeper {
     private var held: (runID: RunID, snapshot: Snapshot)?
 
-    func isHolding(_ runID: RunID) -> Bool { held?.runID == runID }
+    /// Whether the run's snapshot is held; the session is asked, because it may have been lost since.
+    func isHolding(_ runID: RunID) async -> Bool {
+        guard let held, held.runID == runID else { return false }
+        do {
+            try await held.snapshot.session.execute("SELECT 1", action: "look after the snapshot")
+            return true
+        } catch {
+            await release()
+            return false
+        }
+    }
 
     func hold(_ snapshot: Snapshot, for runID: RunID) async {
         await release()
@@ -546,7 +568,8 @@ actor SnapshotKeeper {
     }
 
     func release() async {
-        await held?.snapshot.release()
+        let former = held
         held = nil
     }
 }
+        await former?.snapshot.release()

@@ -7,6 +7,7 @@ import Warehouse
 /// Does the work of one claim: a straight line from the transaction's begin to its commit.
 struct JobRunner: Sendable {
     let workerID: String
+    let runs: RunCache
     let stores: StoreCache
 
     /// Runs the job on `session` and commits its result. Nil: it was done before by another attempt.
@@ -26,8 +27,14 @@ struct JobRunner: Sendable {
         }
         let statements = try script.script.text.statements(with: parameters)
         try Task.checkCancellation()
-        let transactionID = try await WorkTransaction.begin(
-            in: session, snapshotID: segment.reads == .vault ? run.snapshotID : nil)
+        let transactionID =
+            switch segment.reads {
+            case .run: try await WorkTransaction.begin(in: session, snapshotID: nil)
+            case .vault:
+                try await runs.withSnapshot(of: run) {
+                    try await WorkTransaction.begin(in: session, snapshotID: $0, locking: script.tables)
+                }
+            }
         var result: JobResult
         switch segment.kind {
         case .archive:

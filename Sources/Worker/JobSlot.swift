@@ -131,12 +131,8 @@ struct JobSlot: Sendable {
         } catch {
             job.markEnded()
             await session.close()
-            var failure = OutcomeRules.failure(
+            let failure = OutcomeRules.failure(
                 for: error, stopped: job.stopReason, attempt: claim.attempt, retry: retry)
-            if failure.code == "snapshot_lost", await worker.runs.hasMovedSnapshot(claim.jobID.run) {
-                failure.outcome = .retry(after: 0)
-                failure.code = "snapshot_moved"
-            }
             await report(failure, of: claim, logger: logger)
             return false
         }

@@ -132,19 +132,19 @@ extension Ledger {
 
     /// Stores the texts of the run's scripts and which they are.
     public func insertScripts(
-        _ scripts: [(script: SegmentScript, columns: [DatasetColumn])], for runID: RunID
+        _ scripts: [(script: SegmentScript, columns: [DatasetColumn], tables: [String])], for runID: RunID
     ) async throws {
-        for (script, columns) in scripts {
+        for (script, columns, tables) in scripts {
             let json = columns.isEmpty ? nil : String(decoding: try WireFormat.encode(columns), as: UTF8.self)
             try await query(
                 """
                 WITH text AS (INSERT INTO bda.script (digest, text) VALUES ($5, $6) ON CONFLICT (digest) DO NOTHING)
-                INSERT INTO bda.run_script (run_id, segment, kind, file, digest, columns, reads)
-                VALUES ($1, $2, $3, $4, $5, $7::jsonb, $8) ON CONFLICT (run_id, segment) DO NOTHING
+                INSERT INTO bda.run_script (run_id, segment, kind, file, digest, columns, reads, tables)
+                VALUES ($1, $2, $3, $4, $5, $7::jsonb, $8, $9::text[]) ON CONFLICT (run_id, segment) DO NOTHING
                 """,
                 [
                     runID.description, script.segment.name.description, script.segment.kind.rawValue, script.text.file,
-                    script.digest, script.text.text, json, script.segment.reads.rawValue,
+                    script.digest, script.text.text, json, script.segment.reads.rawValue, SQL.array(tables),
                 ], action: "store a script")
         }
     }
@@ -153,7 +153,7 @@ extension Ledger {
     public func scripts(of runID: RunID) async throws -> [RunScript] {
         try await query(
             """
-            SELECT s.kind, s.file, s.columns::text, t.text FROM bda.run_script AS s JOIN bda.script AS t ON t.digest = s.digest
+            SELECT \(RunScript.columns) FROM bda.run_script AS s JOIN bda.script AS t ON t.digest = s.digest
             WHERE s.run_id = $1 ORDER BY s.segment
             """, [runID.description], action: "read the run's scripts"
         ).records.map { try RunScript($0) }
@@ -269,17 +269,6 @@ extension Ledger {
                 runID.description, finding.segment.description, finding.severity.rawValue, finding.hint,
                 "\(finding.rows)", String(decoding: try encoder.encode(sample), as: UTF8.self),
             ], action: "store a finding")
-    }
-
-    /// How many jobs that read the vaults have no result yet.
-    public func openVaultJobs(of runID: RunID) async throws -> Int {
-        try await query(
-            """
-            SELECT count(*) FROM bda.job AS j
-            JOIN bda.run_script AS s ON s.run_id = j.run_id AND s.segment = j.segment AND s.reads = 'vault'
-            WHERE j.run_id = $1 AND NOT EXISTS (SELECT FROM bda.result AS d WHERE d.job_id = j.job_id)
-            """, [runID.description], action: "count the jobs that read the vaults"
-        ).firstValue.flatMap { Int($0) } ?? 0
     }
 
     /// What checks of severity `warn` found.
