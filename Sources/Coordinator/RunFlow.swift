@@ -28,6 +28,8 @@ struct RunFlow: Sendable {
     let settings: CoordinatorSettings
     let scripts: ScriptSet
     let ledger: Ledger
+    /// Held by the ledger's session.
+    let lock: DateLock
     let store: any ObjectStore
     /// Where the store is, as workers find it in the run's row.
     let outputURI: String
@@ -172,7 +174,7 @@ struct RunFlow: Sendable {
     }
 
     private func makeTables(_ selected: [SegmentScript], for run: RunRecord) async throws {
-        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        let session = try await connect()
         do {
             try await RunSchema(run).create(scripts.runTables(of: selected), in: session)
             var described: [(SegmentScript, [DatasetColumn], tables: [String])] = []
@@ -246,9 +248,9 @@ struct RunFlow: Sendable {
         do {
             try await ledger.fail(
                 run, exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint)
+            try await ledger.removeKeepers(of: run.runID)
             let failedJobs = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == "failed" }
             await messages.tellLast(
-            try await ledger.removeKeepers(of: run.runID)
                 RunFailed(
                     exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint,
                     failedJobs: failedJobs.map(\.jobID.description)), of: run.context)
@@ -265,19 +267,19 @@ struct RunFlow: Sendable {
         let start = ContinuousClock.now
         var lastSignOfLife = start
         var lastOwed = start
-        var isLate = false
-        while true {
         var lastSnapshotLook: ContinuousClock.Instant?
         var needsSnapshot = true
+        var isLate = false
+        while true {
             let counts: JobCounts
             let lookStart = ContinuousClock.now
             do {
-                counts = try await ledger.advance(run)
-                messages.request(try await ledger.takeDueRequests(run), of: run.context)
                 if needsSnapshot, lastSnapshotLook.map({ lookStart - $0 >= .seconds(1) }) ?? true {
                     lastSnapshotLook = lookStart
                     needsSnapshot = try await lookAfterSnapshot(of: run)
                 }
+                counts = try await ledger.advance(run)
+                messages.request(try await ledger.takeDueRequests(run), of: run.context)
             } catch let error as PostgresError where error.isRetryable || error.isConnectionLost {
                 logger.warning("unable to look at the ledger", metadata: [.error: "\(error)"])
                 try await Task.sleep(for: .seconds(1))
@@ -400,7 +402,7 @@ struct RunFlow: Sendable {
     }
 
     private func verify(_ run: RunRecord) async throws {
-        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        let session = try await connect()
         do {
             let recorded = try await ledger.scripts(of: run.runID)
             let archives = recorded.filter { $0.script.segment.kind == .archive }
@@ -474,15 +476,16 @@ struct RunFlow: Sendable {
         try await ledger.setManifest(uri: written.uri, sha256: written.sha256, replaces: replaces, of: run)
         if run.isCompleteSet {
             if isNewestDate { try await publishViews(of: run) }
-            try await writer.moveLatest(to: written, isNewestDate: isNewestDate)
+            try await writer.moveLatest(to: written, isNewestDate: isNewestDate) { try await ledger.assertOwner(run) }
         }
         return written.manifest
     }
 
     private func publishViews(of run: RunRecord) async throws {
-        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        let session = try await connect()
         do {
-            try await session.execute("BEGIN", action: "begin the publication")
+            try await session.execute(
+                "BEGIN; \(Ledger.ownerAssertion(run))", action: "begin the publication")
             try await RunSchema(run).publishViews(
                 scripts.runTables(of: scripts.selected(systems: Set(run.systems))), in: session)
             try await session.execute("COMMIT", action: "publish the views")
@@ -515,7 +518,7 @@ struct RunFlow: Sendable {
     private func runHistory(of run: RunRecord) async throws {
         let histories = try await ledger.scripts(of: run.runID).filter { $0.script.segment.kind == .history }
         if histories.isEmpty || !run.isCompleteSet { return }
-        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        let session = try await connect()
         do {
             for history in histories {
                 let name = history.script.segment.name
@@ -539,6 +542,18 @@ struct RunFlow: Sendable {
             throw error
         }
         await session.close()
+    }
+
+    /// A session beside the ledger's, which ends with it when another coordinator takes the date over.
+    private func connect() async throws -> PostgresSession {
+        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        do {
+            try await lock.join(session)
+            return session
+        } catch {
+            await session.close()
+            throw error
+        }
     }
 
     private func logMetadata(_ run: RunRecord) -> Logger.Metadata {
@@ -570,6 +585,6 @@ actor SnapshotKeeper {
     func release() async {
         let former = held
         held = nil
+        await former?.snapshot.release()
     }
 }
-        await former?.snapshot.release()

@@ -109,9 +109,9 @@ struct RunProgram: Sendable {
         let reader = try await KafkaTopicReader.make(
             configuration: kafka, topic: settings.topics.events, from: .end, logger: logger)
         let flow = RunFlow(
-            settings: settings, scripts: checked.scripts, ledger: ledger, store: store, outputURI: output.uri,
-            messages: messages,
-            bell: bell, metrics: RunMetrics(registry: registry), logger: logger,
+            settings: settings, scripts: checked.scripts, ledger: ledger, lock: lock, store: store,
+            outputURI: output.uri, messages: messages, bell: bell, metrics: RunMetrics(registry: registry),
+            logger: logger,
             showsProgress: environment.logFormat == .text)
         let run = FlowService(flow: flow, request: checked.request)
         var members: [ServiceGroup.Member] = []

@@ -368,6 +368,18 @@ extension Ledger {
         ).firstValue.map { try BusinessDate($0) }
     }
 
+    /// Throws `OwnershipLost` when another coordinator has taken the run over.
+    public func assertOwner(_ run: RunRecord) async throws {
+        try await owned(
+            "SELECT bda.assert_owner($1, $2::bigint)", [run.runID.description, "\(run.ownerNumber)"],
+            action: "look whose run it is")
+    }
+
+    /// A statement that raises BDA02 in a transaction of another session when the run is another coordinator's.
+    public static func ownerAssertion(_ run: RunRecord) -> String {
+        "SELECT bda.assert_owner(\(SQL.literal(run.runID.description)), \(run.ownerNumber))"
+    }
+
     /// A statement that raises BDA02 or changes nothing for a former owner.
     @discardableResult
     private func owned(_ sql: String, _ parameters: [String?], action: String) async throws -> PostgresResult {
