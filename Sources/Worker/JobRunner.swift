@@ -40,7 +40,7 @@ struct JobRunner: Sendable {
         case .archive:
             let pipeline = ExportPipeline(
                 session: session, store: try await stores.store(for: run.output), run: run, jobID: claim.jobID,
-                reportRows: { job.report(rows: $0) })
+                progress: job.progress)
             let output = try await pipeline.export(
                 query: statements[0], columns: script.columns, segment: segment)
             result = JobResult(
@@ -51,7 +51,7 @@ struct JobRunner: Sendable {
             for statement in statements {
                 try Task.checkCancellation()
                 rows += try await session.execute(statement, action: "run \(segment.name)").affectedRows
-                job.report(rows: rows)
+                job.progress.set(rows)
             }
             result = JobResult(rows: rows, bytes: 0, durationMs: 0, parts: [], totals: [])
         }

@@ -30,7 +30,7 @@ struct LeaseKeeper: Service {
                     let held: Set<JobID>
                     if isRenewal {
                         held = try await worker.ledger.renew(
-                            jobs.map { ($0.claim, $0.rows) }, leaseSeconds: worker.settings.leaseSeconds)
+                            jobs.map { ($0.claim, $0.progress.rows) }, leaseSeconds: worker.settings.leaseSeconds)
                         lastRenewal = now
                         // Counted from before the statement was sent: never longer than the ledger's own count.
                         for job in jobs where held.contains(job.claim.jobID) { job.holdLease(until: now + lease) }

@@ -7,7 +7,8 @@ import Warehouse
 final class RunningJob: Sendable {
     let claim: Claim
     private let session: PostgresSession
-    private let progress = Atomic<Int>(0)
+    /// Rows read so far.
+    let progress = RowProgress()
     private let state: Mutex<State>
 
     private struct State {
@@ -29,11 +30,6 @@ final class RunningJob: Sendable {
 
     /// Whether the lease has run out without having been renewed.
     var isLeaseOver: Bool { state.withLock { $0.leaseEnd <= ContinuousClock.now } }
-
-    /// Rows read so far.
-    var rows: Int { progress.load(ordering: .relaxed) }
-
-    func report(rows: Int) { progress.store(rows, ordering: .relaxed) }
 
     /// Why it was stopped, if it was.
     var stopReason: StopReason? { state.withLock { $0.reason } }
@@ -75,6 +71,15 @@ final class RunningJob: Sendable {
             return state.reason != nil
         }
     }
+}
+
+/// How many rows an attempt has read: counted by the thread that reads them, seen by all.
+final class RowProgress: Sendable {
+    private let count = Atomic<Int>(0)
+
+    var rows: Int { count.load(ordering: .relaxed) }
+
+    func set(_ rows: Int) { count.store(rows, ordering: .relaxed) }
 }
 
 /// The attempts of this worker that are under way.
