@@ -121,7 +121,10 @@ struct RunProgram: Sendable {
                     "health",
                     try HealthEndpoint(port: settings.httpPort, readiness: Readiness([]), registry: registry)))
         }
-        members += [.init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell))]
+        members += [
+            .init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell)),
+            .init("kafka", KafkaWatch(kafka: kafka, settings: settings, businessDate: date, logger: logger)),
+        ]
         if let fleet { members.append(.init("fleet", fleet)) }
         members.append(.init("run", run))
         let ending: Result<ServiceGroup.Ending, any Error>

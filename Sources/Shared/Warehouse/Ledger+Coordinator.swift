@@ -45,11 +45,14 @@ public struct PlannedJobs: Sendable {
     public var segment: SegmentName
     /// One an entry, with its page range if it is split by pages.
     public var jobs: [(pageFrom: Int?, pageTo: Int?)]
+    /// What one of them is expected to take when no former run knows it.
+    public var expectedSeconds: Double
 
     /// The jobs of a segment.
-    public init(segment: SegmentName, jobs: [(pageFrom: Int?, pageTo: Int?)]) {
+    public init(segment: SegmentName, jobs: [(pageFrom: Int?, pageTo: Int?)], expectedSeconds: Double = 1) {
         self.segment = segment
         self.jobs = jobs
+        self.expectedSeconds = expectedSeconds
     }
 }
 
@@ -176,12 +179,12 @@ extension Ledger {
                 "{" + planned.jobs.map { $0[keyPath: path].map { "\($0)" } ?? "NULL" }.joined(separator: ",") + "}"
             }
             let segment = SQL.literal(planned.segment.description)
-            // What is not known is taken as a second; a known time of another partition count is the best guess there is.
+            // A known time of another partition count is the best guess there is, before one by the tables' sizes.
             statements.append(
                 """
                 INSERT INTO bda.job (job_id, run_id, segment, partition_no, page_from, page_to, expected_seconds)
                 SELECT n.job_id, \(runID), \(segment), n.ordinality - 1, n.page_from, n.page_to,
-                       COALESCE(k.seconds, (SELECT pg_catalog.avg(a.seconds) FROM bda.expected_seconds(\(SQL.literal(run.clientID)), \(SQL.literal(run.environment)), \(segment)) AS a), 1)
+                       COALESCE(k.seconds, (SELECT pg_catalog.avg(a.seconds) FROM bda.expected_seconds(\(SQL.literal(run.clientID)), \(SQL.literal(run.environment)), \(segment)) AS a), \(planned.expectedSeconds))
                 FROM ROWS FROM (unnest(\(SQL.literal(SQL.array(ids.map(\.description))))::text[]), unnest('\(pages(\.pageFrom))'::bigint[]), unnest('\(pages(\.pageTo))'::bigint[]))
                      WITH ORDINALITY AS n (job_id, page_from, page_to, ordinality)
                 LEFT JOIN bda.expected_seconds(\(SQL.literal(run.clientID)), \(SQL.literal(run.environment)), \(segment)) AS k
@@ -239,6 +242,19 @@ extension Ledger {
         try await owned(
             "UPDATE bda.run SET snapshot_id = $3 WHERE run_id = $1 AND owner_number = $2::bigint",
             [run.runID.description, "\(run.ownerNumber)", snapshotID], action: "note the snapshot")
+    }
+
+    /// Notes since when Kafka has not been there for the date's open run; nil: it is. Anybody may say so.
+    public func noteKafkaOutage(
+        since: String?, clientID: String, environment: String, businessDate: BusinessDate
+    ) async throws {
+        try await query(
+            """
+            UPDATE bda.run SET kafka_unreachable_since = $4::timestamptz
+            WHERE client_id = $1 AND environment = $2 AND business_date = $3::date
+              AND state NOT IN ('closed', 'failed', 'cancelled')
+              AND kafka_unreachable_since IS DISTINCT FROM $4::timestamptz
+            """, [clientID, environment, businessDate.description, since], action: "note whether Kafka is there")
     }
 
     /// Notes the run's manifest before `latest` names it.

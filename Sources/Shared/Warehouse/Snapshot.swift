@@ -88,6 +88,22 @@ public struct Snapshot: Sendable {
         ).rows.compactMap { $0[0] }
     }
 
+    /// About how many rows the tables have together, by the server's statistics; a table without any, by its size.
+    public static func estimatedRows(of tables: [String], in session: PostgresSession) async throws -> Double {
+        try await session.query(
+            """
+            SELECT COALESCE(sum(CASE WHEN c.reltuples > 0 THEN c.reltuples
+                                     ELSE pg_catalog.pg_relation_size(c.oid) / 100 END), 0)
+            FROM pg_catalog.pg_class AS c
+            WHERE c.relkind = 'r' AND c.oid IN (
+                SELECT name::pg_catalog.regclass::oid FROM unnest($1::text[]) AS name
+                UNION ALL
+                SELECT t.relid::oid FROM unnest($1::text[]) AS name,
+                    pg_catalog.pg_partition_tree(name::pg_catalog.regclass) AS t)
+            """, [SQL.array(tables)], action: "estimate the size of the tables"
+        ).firstValue.flatMap { Double($0) } ?? 0
+    }
+
     /// The page ranges of a table, `count` of them and of equal size; the last one is open at its end.
     public static func pageRanges(
         of table: String, count: Int, in session: PostgresSession
