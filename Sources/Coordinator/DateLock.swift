@@ -6,6 +6,9 @@ import Warehouse
 /// One coordinator of a date: an advisory lock that ends with the ledger's session. It is taken on every new session, so
 /// a coordinator whose session was lost goes on only if nobody else has come in between; what a former owner still tries
 /// to write is refused by the owner's number in the run's row.
+///
+/// The other sessions in which a coordinator changes something hold a second lock, shared, so that whoever ends a frozen
+/// coordinator ends all of its transactions and waits for none of them.
 struct DateLock: Sendable {
     let clientID: String
     let environment: String
@@ -16,12 +19,18 @@ struct DateLock: Sendable {
         guard try await isTaken(on: session) else { throw try await held(session) }
     }
 
-    /// Ends the session of whoever holds the lock and waits until it is gone.
+    /// Marks a session as one of the coordinator that holds the date.
+    func join(_ session: PostgresSession) async throws {
+        try await session.execute(
+            "SELECT pg_catalog.pg_advisory_lock_shared(\(memberKey))", action: "mark a session as the date's")
+    }
+
+    /// Ends the sessions of whoever holds the lock and waits until they are gone.
     func endHolder(on session: PostgresSession) async throws {
-        for holder in try await holders(on: session) {
+        for holder in try await holders(of: key, on: session) + holders(of: memberKey, on: session) {
             try await session.query(
                 "SELECT pg_catalog.pg_terminate_backend($1::int, 10000)", ["\(holder.pid)"],
-                action: "end the session of the other coordinator")
+                action: "end a session of the other coordinator")
         }
     }
 
@@ -29,12 +38,16 @@ struct DateLock: Sendable {
         Ledger.dateLockKey(clientID: clientID, environment: environment, businessDate: businessDate)
     }
 
+    private var memberKey: String { "(\(key) # 1)" }
+
     private func isTaken(on session: PostgresSession) async throws -> Bool {
         try await session.execute("SELECT pg_catalog.pg_try_advisory_lock(\(key))", action: "lock the date").firstValue
             == "t"
     }
 
-    private func holders(on session: PostgresSession) async throws -> [(pid: Int, since: String, address: String)] {
+    private func holders(
+        of key: String, on session: PostgresSession
+    ) async throws -> [(pid: Int, since: String, address: String)] {
         try await session.execute(
             """
             SELECT a.pid, to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS since,
@@ -47,7 +60,7 @@ struct DateLock: Sendable {
     }
 
     private func held(_ session: PostgresSession) async throws -> RunFailure {
-        let holders = try await holders(on: session)
+        let holders = try await holders(of: key, on: session)
         let who = holders.map {
             "a coordinator at \($0.address), database session \($0.pid), connected since \($0.since) UTC"
         }

@@ -59,14 +59,20 @@ struct ManifestWriter: Sendable {
     }
 
     /// Moves `latest` of the date, and of all dates unless a newer one was published.
-    func moveLatest(to written: Written, isNewestDate: Bool) async throws {
-        try await replace(run.layout.latestOfDate, by: written.bytes)
-        if isNewestDate { try await replace(run.layout.latest, by: written.bytes) }
+    ///
+    /// - Parameter assertOwner: throws when the run is another coordinator's.
+    func moveLatest(
+        to written: Written, isNewestDate: Bool, assertOwner: () async throws -> Void
+    ) async throws {
+        try await replace(run.layout.latestOfDate, by: written.bytes, assertOwner)
+        if isNewestDate { try await replace(run.layout.latest, by: written.bytes, assertOwner) }
     }
 
-    /// Replaces a small object by compare-and-set: what was read must still be there when it is written.
-    private func replace(_ key: String, by bytes: [UInt8]) async throws {
+    /// Replaces a small object by compare-and-set: what was read must still be there when it is written. Whose run it is, is
+    /// asked in between: who was frozen before finds it out, and who is frozen after that finds another object.
+    private func replace(_ key: String, by bytes: [UInt8], _ assertOwner: () async throws -> Void) async throws {
         let current = try await store.head(key)
+        try await assertOwner()
         let condition = current.map { $0.etag.map { WriteCondition.ifMatch($0) } ?? .none } ?? .ifAbsent
         _ = try await store.put(key, bytes: bytes, options: Self.json(condition))
     }

@@ -28,6 +28,8 @@ struct RunFlow: Sendable {
     let settings: CoordinatorSettings
     let scripts: ScriptSet
     let ledger: Ledger
+    /// Held by the ledger's session.
+    let lock: DateLock
     let store: any ObjectStore
     /// Where the store is, as workers find it in the run's row.
     let outputURI: String
@@ -112,7 +114,7 @@ struct RunFlow: Sendable {
             let tables = try await Snapshot.tablesRead(by: selected, in: keeper)
             let graph = JobGraph(
                 segments: selected.map(\.segment), systems: Set(request.systems), partitionCount: request.partitions)
-            let jobs = try await planJobs(graph, in: keeper)
+            let jobs = try await planJobs(graph, of: selected, in: keeper)
             let snapshot = try await Snapshot.export(on: keeper, locking: tables)
             var run = newRun(request, snapshotID: snapshot.id)
             try await ledger.insert(run)
@@ -156,26 +158,48 @@ struct RunFlow: Sendable {
             jobTimeoutSeconds: settings.jobTimeoutSeconds, owner: Self.ownerName, snapshotID: snapshotID)
     }
 
-    private func planJobs(_ graph: JobGraph, in session: PostgresSession) async throws -> [PlannedJobs] {
+    private func planJobs(
+        _ graph: JobGraph, of scripts: [SegmentScript], in session: PostgresSession
+    ) async throws -> [PlannedJobs] {
         var planned: [PlannedJobs] = []
+        let rows = try await rowsRead(by: graph, of: scripts, in: session)
         for segment in graph.segments {
             let count = graph.jobCount(of: segment)
-            guard case .pages(let table) = segment.split else {
-                planned.append(PlannedJobs(segment: segment.name, jobs: Array(repeating: (nil, nil), count: count)))
-                continue
+            // The order is what counts: longest first. A slot reads some hundred thousand rows a second.
+            let seconds = (rows[segment.name] ?? 0) / Double(count) / 200_000
+            var jobs: [(pageFrom: Int?, pageTo: Int?)] = Array(repeating: (nil, nil), count: count)
+            if case .pages(let table) = segment.split {
+                jobs = try await Snapshot.pageRanges(of: table, count: count, in: session).map { ($0.from, $0.to) }
             }
-            let ranges = try await Snapshot.pageRanges(of: table, count: count, in: session)
-            planned.append(PlannedJobs(segment: segment.name, jobs: ranges.map { ($0.from, $0.to) }))
+            planned.append(PlannedJobs(segment: segment.name, jobs: jobs, expectedSeconds: seconds))
         }
         return planned
     }
 
+    /// About how many rows each segment reads: of the vaults by the server's statistics, of the run's tables, which do not
+    /// exist yet, as many as the segments read that fill them.
+    private func rowsRead(
+        by graph: JobGraph, of scripts: [SegmentScript], in session: PostgresSession
+    ) async throws -> [SegmentName: Double] {
+        var rows: [SegmentName: Double] = [:]
+        for segment in graph.segments {
+            switch segment.reads {
+            case .vault:
+                let tables = try await Snapshot.tablesRead(
+                    by: scripts.filter { $0.segment.name == segment.name }, in: session)
+                rows[segment.name] = try await Snapshot.estimatedRows(of: tables, in: session)
+            case .run: rows[segment.name] = segment.needs.reduce(0) { $0 + (rows[$1] ?? 0) }
+            }
+        }
+        return rows
+    }
+
     private func makeTables(_ selected: [SegmentScript], for run: RunRecord) async throws {
-        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        let session = try await connect()
         do {
             try await RunSchema.createPermanent(scripts.tables, in: session)
             try await RunSchema(run).create(scripts.runTables(of: selected), in: session)
-            var described: [(SegmentScript, [DatasetColumn])] = []
+            var described: [(SegmentScript, [DatasetColumn], tables: [String])] = []
             for script in selected {
                 var columns: [DatasetColumn] = []
                 if script.segment.kind == .archive {
@@ -185,7 +209,7 @@ struct RunFlow: Sendable {
                         try script.text.statements(with: parameters)[0], action: "describe \(script.segment.name)"
                     ).map { DatasetColumn(name: $0.name, type: $0.type) }
                 }
-                described.append((script, columns))
+                described.append((script, columns, try await Snapshot.tablesRead(by: [script], in: session)))
             }
             try await ledger.insertScripts(described, for: run.runID)
         } catch {
@@ -246,6 +270,7 @@ struct RunFlow: Sendable {
         do {
             try await ledger.fail(
                 run, exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint)
+            try await ledger.removeKeepers(of: run.runID)
             let failedJobs = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == "failed" }
             await messages.tellLast(
                 RunFailed(
@@ -259,17 +284,22 @@ struct RunFlow: Sendable {
 
     /// Hands the jobs out and waits until each has its result.
     private func doJobs(of run: RunRecord) async throws {
-        if await !keepers.isHolding(run.runID) { try await adoptSnapshot(of: run) }
         var progress = RunProgress(isOn: showsProgress)
         defer { progress.end() }
         let start = ContinuousClock.now
         var lastSignOfLife = start
         var lastOwed = start
+        var lastSnapshotLook: ContinuousClock.Instant?
+        var needsSnapshot = true
         var isLate = false
         while true {
             let counts: JobCounts
             let lookStart = ContinuousClock.now
             do {
+                if needsSnapshot, lastSnapshotLook.map({ lookStart - $0 >= .seconds(1) }) ?? true {
+                    lastSnapshotLook = lookStart
+                    needsSnapshot = try await lookAfterSnapshot(of: run)
+                }
                 counts = try await ledger.advance(run)
                 messages.request(try await ledger.takeDueRequests(run), of: run.context)
             } catch let error as PostgresError where error.isRetryable || error.isConnectionLost {
@@ -300,7 +330,6 @@ struct RunFlow: Sendable {
             if now - lastOwed > .seconds(5) {
                 lastOwed = now
                 try await publishOwedEvents(of: run)
-                try await releaseSnapshotIfUnneeded(by: run)
             }
             if !isLate, let deadline = settings.deadline(of: run.businessDate), deadline < Date() {
                 isLate = true
@@ -341,25 +370,32 @@ struct RunFlow: Sendable {
         }
     }
 
-    /// Takes over the snapshot of a run whose coordinator died, if somebody still holds it; without it, jobs that read the
-    /// vaults fail as `snapshot_lost`.
-    private func adoptSnapshot(of run: RunRecord) async throws {
-        guard let id = run.snapshotID, try await ledger.openVaultJobs(of: run.runID) > 0 else { return }
+    /// Sees to it that the run's snapshot is held while jobs read the vaults, and no longer. Who does not hold it, because
+    /// its former coordinator died or its session was lost, takes it over from a worker that does; when nobody does, the
+    /// run is `snapshot_lost`. False: it is not needed any more.
+    private func lookAfterSnapshot(of run: RunRecord) async throws -> Bool {
+        guard try await ledger.needsSnapshot(run.runID) else {
+            await keepers.release()
+            try await ledger.removeKeepers(of: run.runID)
+            logger.debug("snapshot released", metadata: logMetadata(run))
+            return false
+        }
+        if await keepers.isHolding(run.runID) { return true }
+        let tables = try await ledger.vaultTables(of: run.runID)
         let session = try await PostgresSession.connect(settings.database, purpose: "coordinator snapshot")
         do {
-            let snapshot = try await Snapshot.adopt(id, on: session)
+            let (_, snapshot) = try await ledger.withSnapshot(of: run.runID) {
+                try await Snapshot.adopt($0, on: session, locking: tables)
+            }
             try await ledger.setSnapshot(snapshot.id, of: run)
             await keepers.hold(snapshot, for: run.runID)
-        } catch let error as WorkTransaction.SnapshotLost {
+            logger.info("took the run's snapshot over from a worker that holds it", metadata: logMetadata(run))
+            return true
+        } catch {
             await session.close()
-            throw RunFailure(.snapshotLost, "snapshot_lost: \(error)", hint: "a new run reads a new snapshot")
+            guard let lost = error as? WorkTransaction.SnapshotLost else { throw error }
+            throw RunFailure(.snapshotLost, "snapshot_lost: \(lost)", hint: "a new run reads a new snapshot")
         }
-    }
-
-    private func releaseSnapshotIfUnneeded(by run: RunRecord) async throws {
-        guard await keepers.isHolding(run.runID), try await ledger.openVaultJobs(of: run.runID) == 0 else { return }
-        await keepers.release()
-        logger.debug("snapshot released", metadata: logMetadata(run))
     }
 
     // MARK: Checks
@@ -388,7 +424,7 @@ struct RunFlow: Sendable {
     }
 
     private func verify(_ run: RunRecord) async throws {
-        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        let session = try await connect()
         do {
             let recorded = try await ledger.scripts(of: run.runID)
             let archives = recorded.filter { $0.script.segment.kind == .archive }
@@ -462,15 +498,16 @@ struct RunFlow: Sendable {
         try await ledger.setManifest(uri: written.uri, sha256: written.sha256, replaces: replaces, of: run)
         if run.isCompleteSet {
             if isNewestDate { try await publishViews(of: run) }
-            try await writer.moveLatest(to: written, isNewestDate: isNewestDate)
+            try await writer.moveLatest(to: written, isNewestDate: isNewestDate) { try await ledger.assertOwner(run) }
         }
         return written.manifest
     }
 
     private func publishViews(of run: RunRecord) async throws {
-        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        let session = try await connect()
         do {
-            try await session.execute("BEGIN", action: "begin the publication")
+            try await session.execute(
+                "BEGIN; \(Ledger.ownerAssertion(run))", action: "begin the publication")
             try await RunSchema(run).publishViews(
                 scripts.runTables(of: scripts.selected(systems: Set(run.systems))), in: session)
             try await session.execute("COMMIT", action: "publish the views")
@@ -510,7 +547,7 @@ struct RunFlow: Sendable {
     private func runHistory(of run: RunRecord) async throws {
         let histories = try await ledger.scripts(of: run.runID).filter { $0.script.segment.kind == .history }
         if histories.isEmpty || !run.isCompleteSet { return }
-        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        let session = try await connect()
         do {
             for history in histories {
                 let name = history.script.segment.name
@@ -540,6 +577,18 @@ struct RunFlow: Sendable {
         await session.close()
     }
 
+    /// A session beside the ledger's, which ends with it when another coordinator takes the date over.
+    private func connect() async throws -> PostgresSession {
+        let session = try await PostgresSession.connect(settings.database, purpose: "coordinator")
+        do {
+            try await lock.join(session)
+            return session
+        } catch {
+            await session.close()
+            throw error
+        }
+    }
+
     private func logMetadata(_ run: RunRecord) -> Logger.Metadata {
         [.runID: "\(run.runID)", .businessDate: "\(run.businessDate)", .state: "\(run.state.rawValue)"]
     }
@@ -549,7 +598,17 @@ struct RunFlow: Sendable {
 actor SnapshotKeeper {
     private var held: (runID: RunID, snapshot: Snapshot)?
 
-    func isHolding(_ runID: RunID) -> Bool { held?.runID == runID }
+    /// Whether the run's snapshot is held; the session is asked, because it may have been lost since.
+    func isHolding(_ runID: RunID) async -> Bool {
+        guard let held, held.runID == runID else { return false }
+        do {
+            try await held.snapshot.session.execute("SELECT 1", action: "look after the snapshot")
+            return true
+        } catch {
+            await release()
+            return false
+        }
+    }
 
     func hold(_ snapshot: Snapshot, for runID: RunID) async {
         await release()
@@ -557,7 +616,8 @@ actor SnapshotKeeper {
     }
 
     func release() async {
-        await held?.snapshot.release()
+        let former = held
         held = nil
+        await former?.snapshot.release()
     }
 }

@@ -36,6 +36,13 @@ struct StatusReport: Sendable {
             "started \(run.startedAt), owner \(run.owner)" + (run.endedAt.map { ", ended \($0)" } ?? ""),
             "jobs: \(counts.done)/\(counts.total) done, \(counts.running) running, \(counts.ready) ready, \(counts.blocked) waiting, \(counts.failed) failed",
         ]
+        if let since = kafkaOutage {
+            lines.append(
+                "Kafka: unreachable since \(since); "
+                    + (run.state.isPublished
+                        ? "the files are complete, and run.completed is sent when it is back"
+                        : "idle workers take the jobs from the ledger, so the run goes on, a little slower"))
+        }
         if let reason = run.reason { lines.append("reason: \(reason)") }
         if let hint = run.hint { lines.append("hint: \(hint)") }
         if !jobs.isEmpty, !run.state.isFinal || run.state == .failed {
@@ -66,12 +73,18 @@ struct StatusReport: Sendable {
         return lines.joined(separator: "\n")
     }
 
+    /// What its coordinator noted, while there is one.
+    private var kafkaOutage: String? { run.flatMap { $0.state.isFinal ? nil : $0.kafkaUnreachableSince } }
+
     /// A command.
     private var next: String {
         guard let run else { return "bda-coordinator run" + (businessDate.map { " --date \($0)" } ?? "") }
         switch run.state {
         case .closed: return "nothing to do; bda-coordinator run --date \(run.businessDate) --new runs it again"
         case .failed, .cancelled: return "bda-coordinator run --date \(run.businessDate)"
+        case .published where kafkaOutage != nil:
+            return
+                "bring Kafka back: bda-coordinator run --date \(run.businessDate) waits for it, or goes on with the run"
         case .running where counts.running == 0 && counts.ready > 0:
             return "start bda-worker: \(counts.ready) jobs are ready and nobody works"
         default:
@@ -110,6 +123,7 @@ struct StatusReport: Sendable {
         var hint: String?
         var exitCode: Int?
         var manifestURI: String?
+        var kafkaUnreachableSince: String?
         var jobs: [String: Int]
         var notableJobs: [Job]
         var datasets: [Dataset]
@@ -122,6 +136,7 @@ struct StatusReport: Sendable {
             runID: run?.runID, businessDate: run?.businessDate ?? businessDate, state: run?.state.rawValue,
             startedAt: run?.startedAt, endedAt: run?.endedAt, reason: run?.reason, hint: run?.hint,
             exitCode: run?.exitCode, manifestURI: run?.manifestURI,
+            kafkaUnreachableSince: kafkaOutage,
             jobs: [
                 "blocked": counts.blocked, "ready": counts.ready, "running": counts.running, "done": counts.done,
                 "failed": counts.failed,

@@ -40,6 +40,8 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
         }
     }
 
+    private let progress: RowProgress
+    private var rows = 0
     private let names: [String]
     /// For each field of a row up to the last that matters: which sum it goes to, or -1.
     private let sumOfField: [Int]
@@ -55,7 +57,11 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
     ///   - columns: the columns' names, in order.
     ///   - totals: which of them are summed.
     ///   - currency: which of them the sums are grouped by.
-    init(columns: [String], totals: [String], currency: String?) throws {
+    ///   - progress: learns of each row.
+    init(
+        columns: [String], totals: [String], currency: String?, progress: RowProgress = RowProgress()
+    ) throws {
+        self.progress = progress
         func position(_ name: String) throws -> Int {
             guard let index = columns.firstIndex(of: name) else {
                 throw NotSummable(column: name, value: "no such column in the SELECT")
@@ -88,6 +94,8 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
     }
 
     func observe(row: UnsafeRawBufferPointer) throws {
+        rows += 1
+        progress.set(rows)
         if fields.isEmpty { return }
         split(row)
         let first = currencyIndex() * names.count

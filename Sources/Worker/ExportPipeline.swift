@@ -13,8 +13,7 @@ struct ExportPipeline {
     let store: any ObjectStore
     let run: RunRecord
     let jobID: JobID
-    /// Learns how many rows were read so far.
-    let reportRows: @Sendable (Int) -> Void
+    let progress: RowProgress
 
     /// What was exported.
     struct Output {
@@ -27,7 +26,8 @@ struct ExportPipeline {
     /// the end of the COPY. After an error nothing of it is left, and the session is to be closed.
     func export(query: String, columns: [DatasetColumn], segment: Segment) async throws -> Output {
         let counter = try ControlTotalCounter(
-            columns: columns.map(\.name), totals: segment.totals, currency: segment.totalsBy)
+            columns: columns.map(\.name), totals: segment.totals, currency: segment.totalsBy,
+            progress: progress)
         var files: [PartFile] = []
         do {
             try await session.beginCopy(
@@ -36,23 +36,21 @@ struct ExportPipeline {
             var sending = ByteBuffer(capacity: run.uploadPartBytes)
             var rowsBefore = 0
             files.append(try await PartFile(number: 1, of: self))
-            var progress = try await session.readCopy(into: filling)
+            var state = try await session.readCopy(into: filling)
             while true {
                 swap(&filling, &sending)
                 filling.removeAll()
                 let file = files[files.count - 1]
-                if case .finished(let rows) = progress {
-                    reportRows(rows)
+                if case .finished(let rows) = state {
                     var parts: [PartRecord] = []
                     for full in files.dropLast() { parts.append(try await full.finish()) }
                     parts.append(try await file.finish(with: sending, rows: rows - rowsBefore))
                     return Output(parts: parts, rows: rows, totals: counter.totals)
                 }
                 let rowsRead = await session.copiedRows
-                reportRows(rowsRead)
-                let (full, endsFile, rowsInFile) = (sending, progress == .fileFull, rowsRead - rowsBefore)
+                let (full, endsFile, rowsInFile) = (sending, state == .fileFull, rowsRead - rowsBefore)
                 async let sent: Void = file.write(full, endsFile: endsFile, rows: rowsInFile)
-                progress = try await session.readCopy(into: filling)
+                state = try await session.readCopy(into: filling)
                 try await sent
                 if endsFile {
                     rowsBefore = rowsRead

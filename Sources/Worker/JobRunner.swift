@@ -7,6 +7,7 @@ import Warehouse
 /// Does the work of one claim: a straight line from the transaction's begin to its commit.
 struct JobRunner: Sendable {
     let workerID: String
+    let runs: RunCache
     let stores: StoreCache
 
     /// Runs the job on `session` and commits its result. Nil: it was done before by another attempt.
@@ -26,14 +27,20 @@ struct JobRunner: Sendable {
         }
         let statements = try script.script.text.statements(with: parameters)
         try Task.checkCancellation()
-        let transactionID = try await WorkTransaction.begin(
-            in: session, snapshotID: segment.reads == .vault ? run.snapshotID : nil)
+        let transactionID =
+            switch segment.reads {
+            case .run: try await WorkTransaction.begin(in: session, snapshotID: nil)
+            case .vault:
+                try await runs.withSnapshot(of: run) {
+                    try await WorkTransaction.begin(in: session, snapshotID: $0, locking: script.tables)
+                }
+            }
         var result: JobResult
         switch segment.kind {
         case .archive:
             let pipeline = ExportPipeline(
                 session: session, store: try await stores.store(for: run.output), run: run, jobID: claim.jobID,
-                reportRows: { job.report(rows: $0) })
+                progress: job.progress)
             let output = try await pipeline.export(
                 query: statements[0], columns: script.columns, segment: segment)
             result = JobResult(
@@ -44,7 +51,7 @@ struct JobRunner: Sendable {
             for statement in statements {
                 try Task.checkCancellation()
                 rows += try await session.execute(statement, action: "run \(segment.name)").affectedRows
-                job.report(rows: rows)
+                job.progress.set(rows)
             }
             result = JobResult(rows: rows, bytes: 0, durationMs: 0, parts: [], totals: [])
         }

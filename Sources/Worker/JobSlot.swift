@@ -32,10 +32,11 @@ struct JobSlot: Sendable {
                 }
                 let backend = try await current.backend()
                 worker.readiness.set("database", isReady: true)
-                let (claim, isFromLedger) = try await take(for: backend, within: wait)
+                let (taken, isFromLedger) = try await take(for: backend, within: wait)
                 wait = isFromLedger ? .zero : .seconds(1)
-                if let claim {
-                    let isClean = await perform(claim, on: current)
+                if let taken {
+                    let isClean = await perform(
+                        RunningJob(claim: taken.claim, leaseEnd: taken.leaseEnd, session: current), on: current)
                     if !isClean {
                         await current.close()
                         session = nil
@@ -61,32 +62,29 @@ struct JobSlot: Sendable {
     /// A claim: from a message if one comes in time, else from the ledger. Nil: there was nothing to be had.
     private func take(
         for backend: PostgresSession.Backend, within time: Duration
-    ) async throws -> (claim: Claim?, isFromLedger: Bool) {
+    ) async throws -> (taken: WorkerContext.Taken?, isFromLedger: Bool) {
         guard let message = try await worker.nextMessage(within: time) else {
             if worker.drain.isRequested { return (nil, false) }
-            let claim = try await worker.claim(nil, backend: backend)
-            if claim != nil { worker.metrics.claimed("from_ledger") }
-            return (claim, claim != nil)
+            let taken = try await worker.claim(nil, backend: backend)
+            if taken != nil { worker.metrics.claimed("from_ledger") }
+            return (taken, taken != nil)
         }
         // A message that is received is settled here, drain or not: it was taken off the queue.
         guard let jobID = await worker.decode(message) else {
             await worker.acknowledge(message)
             return (nil, false)
         }
-        let claim = try await worker.claim(jobID, backend: backend)
+        let taken = try await worker.claim(jobID, backend: backend)
         await worker.acknowledge(message)
-        worker.metrics.claimed(claim == nil ? "refused" : "won")
-        return (claim, false)
+        worker.metrics.claimed(taken == nil ? "refused" : "won")
+        return (taken, false)
     }
 
     /// Does the job and reports its end. False when the session is not to be used again.
-    private func perform(_ claim: Claim, on session: PostgresSession) async -> Bool {
-        let job = RunningJob(claim: claim, session: session)
+    private func perform(_ job: RunningJob, on session: PostgresSession) async -> Bool {
+        let claim = job.claim
         worker.metrics.running(worker.running.insert(job))
-        defer {
-            job.markEnded()
-            worker.metrics.running(worker.running.remove(job))
-        }
+        defer { worker.metrics.running(worker.running.remove(job)) }
         var logger = worker.logger
         logger[metadataKey: .jobID] = "\(claim.jobID)"
         logger[metadataKey: .attempt] = "\(claim.attempt)"
@@ -109,9 +107,10 @@ struct JobSlot: Sendable {
             let result = try await withTimeLimit(of: run.jobTimeoutSeconds, for: job) {
                 try await worker.runner.run(job, of: run, script: script, on: session)
             }
+            let wasStopped = job.end()
             guard let result else {
                 logger.info("the job was done before by another attempt")
-                return true
+                return !wasStopped
             }
             worker.metrics.completed(claim, result)
             logger.info(
@@ -127,16 +126,12 @@ struct JobSlot: Sendable {
                         rows: result.rows,
                         bytes: result.bytes, partCount: result.parts.count, totals: result.totals,
                         durationMs: result.durationMs)))
-            return true
+            return !wasStopped
         } catch {
-            job.markEnded()
+            job.end()
             await session.close()
-            var failure = OutcomeRules.failure(
+            let failure = OutcomeRules.failure(
                 for: error, stopped: job.stopReason, attempt: claim.attempt, retry: retry)
-            if failure.code == "snapshot_lost", await worker.runs.hasMovedSnapshot(claim.jobID.run) {
-                failure.outcome = .retry(after: 0)
-                failure.code = "snapshot_moved"
-            }
             await report(failure, of: claim, logger: logger)
             return false
         }

@@ -6,8 +6,10 @@ import Warehouse
 
 /// Why an attempt was stopped from outside.
 enum StopReason: Sendable {
-    /// The lease is another's.
+    /// The claim is another's, or the run has ended.
     case claimLost
+    /// The lease ran out because the ledger could not be reached: the claim may be another's.
+    case leaseOver
     /// The worker shuts down and its drain budget is over.
     case shutdown
     /// `BDA_JOB_TIMEOUT_SECONDS` of the run is over.
@@ -27,7 +29,7 @@ struct AttemptFailure: Sendable {
 ///
 /// | what happened | outcome |
 /// | --- | --- |
-/// | the claim was lost | lost |
+/// | the claim was lost, the lease could not be renewed in time | lost |
 /// | the worker shuts down | interrupted |
 /// | serialization failure, lost connection, too few resources, throttling, 5xx, time limit | retry |
 /// | the run's snapshot is gone | rejected, `snapshot_lost` |
@@ -40,6 +42,11 @@ enum OutcomeRules {
         switch stopped {
         case .claimLost:
             return AttemptFailure(outcome: .lost, code: "claim_lost", message: "another attempt has the job")
+        case .leaseOver:
+            return AttemptFailure(
+                outcome: .lost, code: "lease_over",
+                message: "the lease ran out and could not be renewed: another attempt may have the job",
+                hint: "look whether the database can be reached")
         case .shutdown:
             return AttemptFailure(
                 outcome: .interrupted, code: "shutdown", message: "the worker shut down before the job was done")

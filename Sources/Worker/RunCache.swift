@@ -4,11 +4,13 @@ import Service
 import Warehouse
 
 /// The runs and scripts that a worker has read from the ledger. What decides a job's bytes never changes during a run, so
-/// each is read once; the snapshot's id, which changes when a coordinator takes the run over, is read again when it is lost.
+/// each is read once; the id of the snapshot, which changes when its holder dies, is looked up again when it is lost.
 actor RunCache {
     private let ledger: Ledger
     private var runs: [RunID: RunRecord] = [:]
     private var scripts: [RunID: [SegmentName: RunScript]] = [:]
+    /// Ids under which snapshots were alive lately, where that is not what the run's row said.
+    private var snapshotIDs: [RunID: String] = [:]
 
     /// Runs of a few days, clients and repetitions at once.
     private static let maximumRuns = 16
@@ -32,18 +34,23 @@ actor RunCache {
         return script
     }
 
-    /// Reads a run again, and says whether its vault reading goes on under another snapshot: a coordinator has taken the run
-    /// over since.
-    func hasMovedSnapshot(_ runID: RunID) async -> Bool {
-        guard let before = runs[runID] else { return false }
-        forget(runID)
-        let now = try? await run(runID)
-        return now.map { $0.snapshotID != before.snapshotID } ?? false
+    /// Calls `body` with an id under which the run's snapshot is alive. Throws `SnapshotLost` when nobody holds it any more.
+    func withSnapshot<Value: Sendable>(
+        of run: RunRecord, _ body: @Sendable (_ snapshotID: String) async throws -> Value
+    ) async throws -> Value {
+        if let id = snapshotIDs[run.runID] ?? run.snapshotID {
+            do { return try await body(id) } catch is WorkTransaction.SnapshotLost {}
+        }
+        // Its holder is gone, most likely the coordinator: the ledger knows who else has it.
+        let (id, value) = try await ledger.withSnapshot(of: run.runID, body)
+        snapshotIDs[run.runID] = id
+        return value
     }
 
     private func forget(_ runID: RunID) {
         runs[runID] = nil
         scripts[runID] = nil
+        snapshotIDs[runID] = nil
     }
 }
 

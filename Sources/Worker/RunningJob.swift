@@ -7,24 +7,29 @@ import Warehouse
 final class RunningJob: Sendable {
     let claim: Claim
     private let session: PostgresSession
-    private let progress = Atomic<Int>(0)
-    private let state = Mutex(State())
+    /// Rows read so far.
+    let progress = RowProgress()
+    private let state: Mutex<State>
 
     private struct State {
         var reason: StopReason?
         var cancel: (@Sendable () -> Void)?
         var isEnded = false
+        var leaseEnd: ContinuousClock.Instant
     }
 
-    init(claim: Claim, session: PostgresSession) {
+    /// - Parameter leaseEnd: when the lease runs out, by this machine's monotonic clock.
+    init(claim: Claim, leaseEnd: ContinuousClock.Instant, session: PostgresSession) {
         self.claim = claim
         self.session = session
+        state = Mutex(State(leaseEnd: leaseEnd))
     }
 
-    /// Rows read so far.
-    var rows: Int { progress.load(ordering: .relaxed) }
+    /// The lease was renewed.
+    func holdLease(until end: ContinuousClock.Instant) { state.withLock { $0.leaseEnd = end } }
 
-    func report(rows: Int) { progress.store(rows, ordering: .relaxed) }
+    /// Whether the lease has run out without having been renewed.
+    var isLeaseOver: Bool { state.withLock { $0.leaseEnd <= ContinuousClock.now } }
 
     /// Why it was stopped, if it was.
     var stopReason: StopReason? { state.withLock { $0.reason } }
@@ -40,21 +45,41 @@ final class RunningJob: Sendable {
 
     /// Ends the work: the task is cancelled, which ends transfers, and the running statement is cancelled. The first
     /// reason counts. A cancellation that arrives between two statements is lost, so it is sent again until the attempt
-    /// has ended.
-    func stop(_ reason: StopReason) async {
-        let cancel = state.withLock { state -> (@Sendable () -> Void)? in
-            guard state.reason == nil, !state.isEnded else { return nil }
+    /// has ended. False: it was stopped or had ended before.
+    @discardableResult
+    func stop(_ reason: StopReason) async -> Bool {
+        let (isFirst, cancel) = state.withLock { state -> (Bool, (@Sendable () -> Void)?) in
+            guard state.reason == nil, !state.isEnded else { return (false, nil) }
             state.reason = reason
-            return state.cancel
+            return (true, state.cancel)
         }
         cancel?()
-        while !(state.withLock { $0.isEnded }) {
+        while isFirst, !(state.withLock { $0.isEnded }) {
             await session.cancel()
-            try? await Task.sleep(for: .milliseconds(200))
+            // Not cut short when the worker shuts down: this ends with the attempt.
+            await Task { try? await Task.sleep(for: .milliseconds(200)) }.value
         }
+        return isFirst
     }
 
-    func markEnded() { state.withLock { $0.isEnded = true } }
+    /// The attempt has ended; it is not stopped any more. True if it was before: a cancellation may then still be on its
+    /// way, and the session is not to be used again.
+    @discardableResult
+    func end() -> Bool {
+        state.withLock { state in
+            state.isEnded = true
+            return state.reason != nil
+        }
+    }
+}
+
+/// How many rows an attempt has read: counted by the thread that reads them, seen by all.
+final class RowProgress: Sendable {
+    private let count = Atomic<Int>(0)
+
+    var rows: Int { count.load(ordering: .relaxed) }
+
+    func set(_ rows: Int) { count.store(rows, ordering: .relaxed) }
 }
 
 /// The attempts of this worker that are under way.

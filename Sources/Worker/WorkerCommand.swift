@@ -111,10 +111,10 @@ struct WorkerProgram {
         let events = EventPublisher(
             producer: producer, ledger: ledger, topic: settings.topics.events, workerID: settings.workerID,
             drain: eventsDrain, logger: logger)
+        let runs = RunCache(ledger: ledger)
         let worker = WorkerContext(
             settings: settings, logger: logger, ledger: ledger, consumer: consumer, producer: producer, events: events,
-            runs: RunCache(ledger: ledger), runner: JobRunner(workerID: settings.workerID, stores: stores),
-            drain: drain,
+            runs: runs, runner: JobRunner(workerID: settings.workerID, runs: runs, stores: stores), drain: drain,
             readiness: readiness, metrics: metrics)
 
         var members: [ServiceGroup.Member] = []
@@ -127,6 +127,7 @@ struct WorkerProgram {
             .init("events", events, drain: eventsDrain, limit: .seconds(5)),
             .init("consumer", ConsumerService(consumer: consumer)),
             .init("leases", LeaseKeeper(worker: worker)),
+            .init("snapshot", SnapshotKeeper(worker: worker)),
             .init("slots", SlotService(worker: worker), drain: drain, limit: .seconds(settings.drainSeconds)),
         ]
         logger.info(

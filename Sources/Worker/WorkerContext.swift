@@ -62,10 +62,18 @@ struct WorkerContext: Sendable {
 
     func acknowledge(_ message: KafkaReceivedMessage) async { await consumer.acknowledge(message) }
 
+    /// A claim, and when its lease runs out by this machine's monotonic clock.
+    struct Taken {
+        var claim: Claim
+        var leaseEnd: ContinuousClock.Instant
+    }
+
     /// Claims a job for a slot's session.
-    func claim(_ jobID: JobID?, backend: PostgresSession.Backend) async throws -> Claim? {
-        try await ledger.claim(
+    func claim(_ jobID: JobID?, backend: PostgresSession.Backend) async throws -> Taken? {
+        let leaseEnd = ContinuousClock.now + .seconds(settings.leaseSeconds)
+        return try await ledger.claim(
             jobID, clientID: settings.clientID, environment: settings.environment, workerID: settings.workerID,
-            backend: backend, leaseSeconds: settings.leaseSeconds)
+            backend: backend, leaseSeconds: settings.leaseSeconds
+        ).map { Taken(claim: $0, leaseEnd: leaseEnd) }
     }
 }

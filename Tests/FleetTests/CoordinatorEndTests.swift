@@ -48,48 +48,12 @@ extension WholeSystem {
                 try await fleet.drain(workers.0, workers.1)
             }
         }
-
-        @Test("a coordinator that is killed while the snapshot is needed: the next one ends with the same files")
-        func losesSnapshot() async throws {
-            let settings = ["BDA_PARTITIONS": "2", "BDA_LEASE_SECONDS": "3"]
-            try await Fleet.with(settings, scripts: Fleet.gatedScripts(reads: "vault")) { fleet in
-                let workers = (try fleet.worker("one"), try fleet.worker("two"))
-                try await fleet.run().succeeds()
-                let undisturbed = try await Export.latest(in: fleet.store)
-
-                let gate = try await fleet.closeGate()
-                let killed = try fleet.run("--new")
-                try await fleet.untilOnlyGated(killed)
-                let runID = try await fleet.newestRun()
-                killed.kill()
-                #expect(try await killed.ended() == .signal(SIGKILL))
-                let next = try fleet.run()
-                try await fleet.until("it goes on with the run or begins another", [next]) {
-                    try await fleet.session.execute(
-                        "SELECT max(run_id) > '\(runID)' OR max(owner_number) > 1 FROM bda.run", action: "look"
-                    ).firstValue == "t"
-                }
-                try await gate.execute("SELECT pg_advisory_unlock(4711)", action: "open the gate")
-                try await next.succeeds()
-                await gate.close()
-
-                let export = try await Export.latest(in: fleet.store)
-                #expect(export.run.run.runID > undisturbed.run.run.runID)
-                #expect(export.run.replacesRunID == undisturbed.run.run.runID)
-                #expect(export.parts.sorted() == undisturbed.parts.sorted())
-                let open = try await fleet.session.execute(
-                    "SELECT count(*) FROM bda.run WHERE state NOT IN ('closed', 'failed')", action: "count open runs"
-                ).firstValue
-                #expect(open == "0")
-                try await fleet.drain(workers.0, workers.1)
-            }
-        }
     }
 }
 
 extension Fleet {
     /// Waits until the jobs of the gated dataset, and no others, are left of the newest run.
-    fileprivate func untilOnlyGated(_ run: Program) async throws {
+    func untilOnlyGated(_ run: Program) async throws {
         try await until(
             """
             SELECT count(*) FILTER (WHERE segment = 'tripica.gated' AND state = 'running') = 2

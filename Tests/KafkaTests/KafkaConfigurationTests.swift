@@ -6,7 +6,7 @@ import Testing
 struct KafkaConfigurationTests {
     @Test(arguments: [
         "group.id", "enable.auto.commit", "partition.assignment.strategy", "client.rack", "acks", "bootstrap.servers",
-        "max.poll.interval.ms", "transactional.id", "group.protocol",
+        "transactional.id", "group.protocol",
     ])
     func ownedPropertiesAreRefusedWithAReason(name: String) throws {
         let error = try #require(throws: KafkaError.self) {

@@ -8,7 +8,7 @@ struct CancelCommand: AsyncParsableCommand {
         commandName: "cancel",
         abstract: "Ends a date's open run; nothing that BI follows has changed.",
         discussion: """
-            Its workers stop within a third of their lease. A run that is published already cannot be cancelled: finish it
+            Its workers stop within two seconds. A run that is published already cannot be cancelled: finish it
             with 'run', then run the date again with --new.
 
             EXAMPLES

@@ -111,9 +111,9 @@ struct RunProgram: Sendable {
         let reader = try await KafkaTopicReader.make(
             configuration: kafka, topic: settings.topics.events, from: .end, logger: logger)
         let flow = RunFlow(
-            settings: settings, scripts: checked.scripts, ledger: ledger, store: store, outputURI: output.uri,
-            messages: messages,
-            bell: bell, metrics: RunMetrics(registry: registry), logger: logger,
+            settings: settings, scripts: checked.scripts, ledger: ledger, lock: lock, store: store,
+            outputURI: output.uri, messages: messages, bell: bell, metrics: RunMetrics(registry: registry),
+            logger: logger,
             showsProgress: environment.logFormat == .text)
         let run = FlowService(flow: flow, request: checked.request)
         var members: [ServiceGroup.Member] = []
@@ -123,7 +123,10 @@ struct RunProgram: Sendable {
                     "health",
                     try HealthEndpoint(port: settings.httpPort, readiness: Readiness([]), registry: registry)))
         }
-        members += [.init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell))]
+        members += [
+            .init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell)),
+            .init("kafka", KafkaWatch(kafka: kafka, settings: settings, businessDate: date, logger: logger)),
+        ]
         if let fleet { members.append(.init("fleet", fleet)) }
         members.append(.init("run", run))
         let ending: Result<ServiceGroup.Ending, any Error>

@@ -151,7 +151,6 @@ extension KafkaConfiguration {
         "auto.offset.reset": offsets,
         "offset.store.method": offsets,
         "enable.partition.eof": perRole,
-        "max.poll.interval.ms": "it does not limit how long a job may run",
         "queued.min.messages": bounded,
         "queued.max.messages.kbytes": bounded,
         "fetch.message.max.bytes": bounded,

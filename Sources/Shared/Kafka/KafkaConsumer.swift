@@ -168,11 +168,12 @@ public actor KafkaConsumer: Service {
             "session.timeout.ms": "30000",
             // Members learn of a newcomer by a heartbeat, so this is how long it waits for its partitions.
             "heartbeat.interval.ms": "1000", "fetch.wait.max.ms": "100",
+            // No limit for a job: the client is asked for reports all the while.
+            "max.poll.interval.ms": "600000",
         ]
         let fixed = [
             "group.id": group, "enable.auto.commit": "false", "enable.auto.offset.store": "false",
             "auto.offset.reset": "earliest", "partition.assignment.strategy": "roundrobin",
-            "max.poll.interval.ms": "600000",
             // With 1, a partition whose queue is full when a fetch is sent is missing from it: 1 % came 500 ms late.
             "queued.min.messages": "10", "queued.max.messages.kbytes": "1024", "fetch.message.max.bytes": "65536",
             "statistics.interval.ms": "10000",

@@ -45,11 +45,14 @@ public struct PlannedJobs: Sendable {
     public var segment: SegmentName
     /// One an entry, with its page range if it is split by pages.
     public var jobs: [(pageFrom: Int?, pageTo: Int?)]
+    /// What one of them is expected to take when no former run knows it.
+    public var expectedSeconds: Double
 
     /// The jobs of a segment.
-    public init(segment: SegmentName, jobs: [(pageFrom: Int?, pageTo: Int?)]) {
+    public init(segment: SegmentName, jobs: [(pageFrom: Int?, pageTo: Int?)], expectedSeconds: Double = 1) {
         self.segment = segment
         self.jobs = jobs
+        self.expectedSeconds = expectedSeconds
     }
 }
 
@@ -132,19 +135,19 @@ extension Ledger {
 
     /// Stores the texts of the run's scripts and which they are.
     public func insertScripts(
-        _ scripts: [(script: SegmentScript, columns: [DatasetColumn])], for runID: RunID
+        _ scripts: [(script: SegmentScript, columns: [DatasetColumn], tables: [String])], for runID: RunID
     ) async throws {
-        for (script, columns) in scripts {
+        for (script, columns, tables) in scripts {
             let json = columns.isEmpty ? nil : String(decoding: try WireFormat.encode(columns), as: UTF8.self)
             try await query(
                 """
                 WITH text AS (INSERT INTO bda.script (digest, text) VALUES ($5, $6) ON CONFLICT (digest) DO NOTHING)
-                INSERT INTO bda.run_script (run_id, segment, kind, file, digest, columns, reads)
-                VALUES ($1, $2, $3, $4, $5, $7::jsonb, $8) ON CONFLICT (run_id, segment) DO NOTHING
+                INSERT INTO bda.run_script (run_id, segment, kind, file, digest, columns, reads, tables)
+                VALUES ($1, $2, $3, $4, $5, $7::jsonb, $8, $9::text[]) ON CONFLICT (run_id, segment) DO NOTHING
                 """,
                 [
                     runID.description, script.segment.name.description, script.segment.kind.rawValue, script.text.file,
-                    script.digest, script.text.text, json, script.segment.reads.rawValue,
+                    script.digest, script.text.text, json, script.segment.reads.rawValue, SQL.array(tables),
                 ], action: "store a script")
         }
     }
@@ -153,7 +156,7 @@ extension Ledger {
     public func scripts(of runID: RunID) async throws -> [RunScript] {
         try await query(
             """
-            SELECT s.kind, s.file, s.columns::text, t.text FROM bda.run_script AS s JOIN bda.script AS t ON t.digest = s.digest
+            SELECT \(RunScript.columns) FROM bda.run_script AS s JOIN bda.script AS t ON t.digest = s.digest
             WHERE s.run_id = $1 ORDER BY s.segment
             """, [runID.description], action: "read the run's scripts"
         ).records.map { try RunScript($0) }
@@ -176,12 +179,12 @@ extension Ledger {
                 "{" + planned.jobs.map { $0[keyPath: path].map { "\($0)" } ?? "NULL" }.joined(separator: ",") + "}"
             }
             let segment = SQL.literal(planned.segment.description)
-            // What is not known is taken as a second; a known time of another partition count is the best guess there is.
+            // A known time of another partition count is the best guess there is, before one by the tables' sizes.
             statements.append(
                 """
                 INSERT INTO bda.job (job_id, run_id, segment, partition_no, page_from, page_to, expected_seconds)
                 SELECT n.job_id, \(runID), \(segment), n.ordinality - 1, n.page_from, n.page_to,
-                       COALESCE(k.seconds, (SELECT pg_catalog.avg(a.seconds) FROM bda.expected_seconds(\(SQL.literal(run.clientID)), \(SQL.literal(run.environment)), \(segment)) AS a), 1)
+                       COALESCE(k.seconds, (SELECT pg_catalog.avg(a.seconds) FROM bda.expected_seconds(\(SQL.literal(run.clientID)), \(SQL.literal(run.environment)), \(segment)) AS a), \(planned.expectedSeconds))
                 FROM ROWS FROM (unnest(\(SQL.literal(SQL.array(ids.map(\.description))))::text[]), unnest('\(pages(\.pageFrom))'::bigint[]), unnest('\(pages(\.pageTo))'::bigint[]))
                      WITH ORDINALITY AS n (job_id, page_from, page_to, ordinality)
                 LEFT JOIN bda.expected_seconds(\(SQL.literal(run.clientID)), \(SQL.literal(run.environment)), \(segment)) AS k
@@ -241,6 +244,19 @@ extension Ledger {
             [run.runID.description, "\(run.ownerNumber)", snapshotID], action: "note the snapshot")
     }
 
+    /// Notes since when Kafka has not been there for the date's open run; nil: it is. Anybody may say so.
+    public func noteKafkaOutage(
+        since: String?, clientID: String, environment: String, businessDate: BusinessDate
+    ) async throws {
+        try await query(
+            """
+            UPDATE bda.run SET kafka_unreachable_since = $4::timestamptz
+            WHERE client_id = $1 AND environment = $2 AND business_date = $3::date
+              AND state NOT IN ('closed', 'failed', 'cancelled')
+              AND kafka_unreachable_since IS DISTINCT FROM $4::timestamptz
+            """, [clientID, environment, businessDate.description, since], action: "note whether Kafka is there")
+    }
+
     /// Notes the run's manifest before `latest` names it.
     public func setManifest(uri: String, sha256: String, replaces: RunID?, of run: RunRecord) async throws {
         try await owned(
@@ -269,17 +285,6 @@ extension Ledger {
                 runID.description, finding.segment.description, finding.severity.rawValue, finding.hint,
                 "\(finding.rows)", String(decoding: try encoder.encode(sample), as: UTF8.self),
             ], action: "store a finding")
-    }
-
-    /// How many jobs that read the vaults have no result yet.
-    public func openVaultJobs(of runID: RunID) async throws -> Int {
-        try await query(
-            """
-            SELECT count(*) FROM bda.job AS j
-            JOIN bda.run_script AS s ON s.run_id = j.run_id AND s.segment = j.segment AND s.reads = 'vault'
-            WHERE j.run_id = $1 AND NOT EXISTS (SELECT FROM bda.result AS d WHERE d.job_id = j.job_id)
-            """, [runID.description], action: "count the jobs that read the vaults"
-        ).firstValue.flatMap { Int($0) } ?? 0
     }
 
     /// What checks of severity `warn` found.
@@ -396,7 +401,7 @@ extension Ledger {
         let ofJobs = ["part", "total", "attempt", "result"].map {
             "DELETE FROM bda.\($0) WHERE job_id IN (SELECT job_id FROM bda.job WHERE run_id = \(run))"
         }
-        let ofRun = ["job", "job_need", "finding", "run_script", "run"].map {
+        let ofRun = ["job", "job_need", "finding", "snapshot_keeper", "run_script", "run"].map {
             "DELETE FROM bda.\($0) WHERE run_id = \(run)"
         }
         let texts = """
@@ -406,6 +411,18 @@ extension Ledger {
         try await connected().execute(
             "BEGIN;\n" + (ofJobs + ofRun + [texts]).joined(separator: ";\n") + ";\nCOMMIT",
             action: "remove run \(runID) from the ledger")
+    }
+
+    /// Throws `OwnershipLost` when another coordinator has taken the run over.
+    public func assertOwner(_ run: RunRecord) async throws {
+        try await owned(
+            "SELECT bda.assert_owner($1, $2::bigint)", [run.runID.description, "\(run.ownerNumber)"],
+            action: "look whose run it is")
+    }
+
+    /// A statement that raises BDA02 in a transaction of another session when the run is another coordinator's.
+    public static func ownerAssertion(_ run: RunRecord) -> String {
+        "SELECT bda.assert_owner(\(SQL.literal(run.runID.description)), \(run.ownerNumber))"
     }
 
     /// A statement that raises BDA02 or changes nothing for a former owner.

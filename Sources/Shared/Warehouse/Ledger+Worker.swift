@@ -96,16 +96,36 @@ extension Ledger {
             pageTo: record.optional("page_to").flatMap { Int($0) }, former: former)
     }
 
-    /// Renews leases and notes progress. Returns which of the claims are still held.
+    /// Renews leases and notes progress. Returns which of the claims are still held; a claim whose job is done counts.
     public func renew(
         _ claims: [(claim: Claim, rows: Int)], leaseSeconds: Int
     ) async throws -> Set<JobID> {
         let rows = try await query(
-            "SELECT job_id FROM bda.renew($1::text[], $2::int[], $3::bigint[], $4::int)",
+            """
+            SELECT job_id FROM bda.renew($1::text[], $2::int[], $3::bigint[], $4::int)
+            UNION ALL
+            SELECT j.job_id FROM unnest($1::text[], $2::int[]) AS mine (job_id, attempt)
+            JOIN bda.job AS j ON j.job_id = mine.job_id AND j.attempt = mine.attempt WHERE j.state = 'done'
+            """,
             [
                 SQL.array(claims.map { $0.claim.jobID.description }), SQL.array(claims.map { "\($0.claim.attempt)" }),
                 SQL.array(claims.map { "\($0.rows)" }), "\(leaseSeconds)",
             ], action: "renew the leases"
+        ).rows
+        return Set(try rows.map { try JobID($0[0] ?? "") })
+    }
+
+    /// Which of the claims are still held; a claim whose job is done counts as held. Changes nothing.
+    public func heldClaims(of claims: [Claim]) async throws -> Set<JobID> {
+        let rows = try await query(
+            """
+            SELECT j.job_id FROM unnest($1::text[], $2::int[]) AS mine (job_id, attempt)
+            JOIN bda.job AS j ON j.job_id = mine.job_id AND j.attempt = mine.attempt
+            JOIN bda.run AS r ON r.run_id = j.run_id
+            WHERE j.state = 'done' OR (j.state = 'running' AND r.state = 'running')
+            """,
+            [SQL.array(claims.map(\.jobID.description)), SQL.array(claims.map { "\($0.attempt)" })],
+            action: "look at the claims"
         ).rows
         return Set(try rows.map { try JobID($0[0] ?? "") })
     }
@@ -138,7 +158,7 @@ extension Ledger {
     public func script(of segment: SegmentName, in runID: RunID) async throws -> RunScript? {
         let record = try await query(
             """
-            SELECT s.kind, s.file, s.columns::text, t.text FROM bda.run_script AS s JOIN bda.script AS t ON t.digest = s.digest
+            SELECT \(RunScript.columns) FROM bda.run_script AS s JOIN bda.script AS t ON t.digest = s.digest
             WHERE s.run_id = $1 AND s.segment = $2
             """, [runID.description, segment.description], action: "read a script"
         ).records.first
@@ -159,6 +179,10 @@ public struct RunScript: Sendable {
     public let script: SegmentScript
     /// Archive segments: the columns of the dataset.
     public let columns: [DatasetColumn]
+    /// Segments that read the vaults: their tables, as `schema.table`.
+    public let tables: [String]
+
+    static let columns = "s.kind, s.file, s.columns::text, array_to_string(s.tables, ',') AS tables, t.text"
 
     init(_ record: PostgresRecord) throws {
         let file = try record.text("file")
@@ -173,6 +197,7 @@ public struct RunScript: Sendable {
         self.script = script
         columns =
             try record.optional("columns").map { try WireFormat.decode([DatasetColumn].self, from: $0.utf8) } ?? []
+        tables = try record.text("tables").split(separator: ",").map(String.init)
     }
 }
 
@@ -192,20 +217,20 @@ public enum WorkTransaction {
         case readCommitted = "READ COMMITTED"
     }
 
-    /// Begins, in the run's snapshot or in a fresh one, and returns the transaction's id for `commit`.
+    /// Begins, in the run's snapshot or in a fresh one, and returns the transaction's id for `commit`. After `SnapshotLost`
+    /// the session can be used for another try.
+    ///
+    /// - Parameter tables: with a snapshot, the tables that the script reads.
     public static func begin(
-        in session: PostgresSession, snapshotID: String?, isolation: Isolation = .repeatableRead
+        in session: PostgresSession, snapshotID: String?, locking tables: [String] = [],
+        isolation: Isolation = .repeatableRead
     ) async throws -> String {
         var statements = ["BEGIN ISOLATION LEVEL \(isolation.rawValue)"]
-        // The import must be the transaction's first statement.
-        if let snapshotID { statements.append("SET TRANSACTION SNAPSHOT \(SQL.literal(snapshotID))") }
+        if let snapshotID { statements += Snapshot.import(snapshotID, locking: tables) }
         statements.append("SELECT pg_catalog.pg_current_xact_id()")
-        do {
-            let id = try await session.execute(statements.joined(separator: "; "), action: "begin the work")
-            return id.firstValue ?? ""
-        } catch let error as PostgresError where snapshotID != nil && Snapshot.isLost(error) {
-            throw SnapshotLost(description: "\(error)")
-        }
+        let begun = { try await session.execute(statements.joined(separator: "; "), action: "begin the work") }
+        let id = snapshotID == nil ? try await begun() : try await Snapshot.importing(in: session, begun)
+        return id.firstValue ?? ""
     }
 
     /// Inserts the result as the last statement and commits. False: the job was done before, and nothing of this attempt

@@ -124,6 +124,8 @@ public struct RunRecord: Sendable, Hashable {
     public var graphAt: String?
     /// When it ended, RFC 3339.
     public var endedAt: String?
+    /// Since when its coordinator has had no answer from Kafka, RFC 3339; nil while Kafka is there.
+    public var kafkaUnreachableSince: String?
 
     /// A run that is about to begin.
     public init(
@@ -181,7 +183,7 @@ public struct RunRecord: Sendable, Hashable {
         is_complete_set, partition_count, rows_per_part, upload_part_bytes, compression, compression_level, output,
         output_prefix, max_attempts, retry_base_seconds, retry_max_seconds, job_timeout_seconds, state, owner_number, owner,
         snapshot_id, reason, hint, exit_code, manifest_uri, manifest_sha256, replaces_run_id, \(timestamp("started_at")),
-        \(timestamp("graph_at")), \(timestamp("ended_at"))
+        \(timestamp("graph_at")), \(timestamp("ended_at")), \(timestamp("kafka_unreachable_since"))
         """
 
     static func timestamp(_ column: String) -> String {
@@ -220,6 +222,7 @@ public struct RunRecord: Sendable, Hashable {
         startedAt = try record.text("started_at")
         graphAt = record.optional("graph_at")
         endedAt = record.optional("ended_at")
+        kafkaUnreachableSince = record.optional("kafka_unreachable_since")
     }
 }
 

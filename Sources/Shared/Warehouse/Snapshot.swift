@@ -14,29 +14,50 @@ public struct Snapshot: Sendable {
     ///
     /// - Parameter tables: qualified names from `tablesRead(by:in:)`.
     public static func export(on session: PostgresSession, locking tables: [String]) async throws -> Snapshot {
-        var statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "SET LOCAL lock_timeout = '60s'"]
-        if !tables.isEmpty {
-            let names = tables.map {
-                $0.split(separator: ".").map { SQL.identifier(String($0)) }.joined(separator: ".")
-            }
-            statements.append("LOCK TABLE \(names.joined(separator: ", ")) IN ACCESS SHARE MODE")
-        }
-        statements.append("SELECT pg_catalog.pg_export_snapshot()")
+        let statements = holding + lock(tables) + ["SELECT pg_catalog.pg_export_snapshot()"]
         let id = try await session.execute(statements.joined(separator: "; "), action: "export the run's snapshot")
         return Snapshot(id: id.firstValue ?? "", session: session)
     }
 
-    /// Takes over a snapshot that another session still holds, and exports it again, so that it lives when the first
-    /// holder is gone.
-    public static func adopt(_ id: String, on session: PostgresSession) async throws -> Snapshot {
+    /// Takes part in a snapshot that another session still holds: imports it and exports it again, so that it lives when
+    /// the first holder is gone. After `SnapshotLost` the session can be used for another try.
+    ///
+    /// - Parameter tables: as for `export`.
+    public static func adopt(
+        _ id: String, on session: PostgresSession, locking tables: [String]
+    ) async throws -> Snapshot {
+        let statements = holding + `import`(id, locking: tables) + ["SELECT pg_catalog.pg_export_snapshot()"]
+        let exported = try await importing(in: session) {
+            try await session.execute(statements.joined(separator: "; "), action: "take over the run's snapshot")
+        }
+        return Snapshot(id: exported.firstValue ?? "", session: session)
+    }
+
+    private static let holding = [
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "SET LOCAL lock_timeout = '60s'",
+    ]
+
+    private static func lock(_ tables: [String]) -> [String] {
+        if tables.isEmpty { return [] }
+        let names = tables.map { $0.split(separator: ".").map { SQL.identifier(String($0)) }.joined(separator: ".") }
+        return ["LOCK TABLE \(names.joined(separator: ", ")) IN ACCESS SHARE MODE"]
+    }
+
+    /// The statements that import a snapshot, before any query of their transaction. The locks come first here too: if the
+    /// import then goes well, another holder's locks were there until ours were.
+    static func `import`(_ id: String, locking tables: [String]) -> [String] {
+        lock(tables) + ["SET TRANSACTION SNAPSHOT \(SQL.literal(id))"]
+    }
+
+    /// Runs statements with an import in them. When nobody holds the snapshot any more, the transaction is rolled back and
+    /// `SnapshotLost` thrown.
+    static func importing(
+        in session: PostgresSession, _ statements: () async throws -> PostgresResult
+    ) async throws -> PostgresResult {
         do {
-            let exported = try await session.execute(
-                """
-                BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT \(SQL.literal(id));
-                SELECT pg_catalog.pg_export_snapshot()
-                """, action: "take over the run's snapshot")
-            return Snapshot(id: exported.firstValue ?? "", session: session)
+            return try await statements()
         } catch let error as PostgresError where isLost(error) {
+            try await session.execute("ROLLBACK", action: "roll back after a snapshot was lost")
             throw WorkTransaction.SnapshotLost(description: "\(error)")
         }
     }
@@ -65,6 +86,22 @@ public struct Snapshot: Sendable {
             WHERE c.relkind IN ('r', 'p', 'v') ORDER BY 1
             """, [SQL.array(names.sorted())], action: "look up the tables that the scripts read"
         ).rows.compactMap { $0[0] }
+    }
+
+    /// About how many rows the tables have together, by the server's statistics; a table without any, by its size.
+    public static func estimatedRows(of tables: [String], in session: PostgresSession) async throws -> Double {
+        try await session.query(
+            """
+            SELECT COALESCE(sum(CASE WHEN c.reltuples > 0 THEN c.reltuples
+                                     ELSE pg_catalog.pg_relation_size(c.oid) / 100 END), 0)
+            FROM pg_catalog.pg_class AS c
+            WHERE c.relkind = 'r' AND c.oid IN (
+                SELECT name::pg_catalog.regclass::oid FROM unnest($1::text[]) AS name
+                UNION ALL
+                SELECT t.relid::oid FROM unnest($1::text[]) AS name,
+                    pg_catalog.pg_partition_tree(name::pg_catalog.regclass) AS t)
+            """, [SQL.array(tables)], action: "estimate the size of the tables"
+        ).firstValue.flatMap { Double($0) } ?? 0
     }
 
     /// The page ranges of a table, `count` of them and of equal size; the last one is open at its end.

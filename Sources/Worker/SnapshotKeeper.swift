@@ -1,0 +1,85 @@
+import JobModel
+import Postgres
+import Service
+import Warehouse
+
+/// Holds a run's snapshot beside its coordinator while jobs that read the vaults are open, so that the reading goes on when
+/// the coordinator dies: the next one, and other workers, find this worker's id of the snapshot in the ledger.
+///
+/// One session a worker; with several runs at once, the workers spread over them.
+struct SnapshotKeeper: Service {
+    let worker: WorkerContext
+
+    private struct Kept {
+        let runID: RunID
+        let snapshot: Snapshot
+    }
+
+    func run() async throws {
+        var kept: Kept?
+        while !Task.isCancelled {
+            do {
+                if let current = kept {
+                    if try await isNeeded(current) {
+                        // Finds out whether the session is still there.
+                        try await current.snapshot.session.execute("SELECT 1", action: "look after the snapshot")
+                    } else {
+                        kept = nil
+                        await letGo(current)
+                    }
+                } else {
+                    kept = try await keep()
+                }
+            } catch {
+                worker.logger.warning("unable to keep the run's snapshot", metadata: [.error: "\(error)"])
+                if let lost = kept { await letGo(lost) }
+                kept = nil
+                try? await Task.sleep(for: .seconds(4))
+            }
+            try? await Task.sleep(for: .seconds(1))
+        }
+        if let kept { await letGo(kept) }
+    }
+
+    /// What cannot be asked now is needed until the ledger says otherwise.
+    private func isNeeded(_ kept: Kept) async throws -> Bool {
+        do {
+            return try await worker.ledger.needsSnapshot(kept.runID)
+        } catch let error as PostgresError {
+            worker.logger.debug("unable to look whether the snapshot is needed", metadata: [.error: "\(error)"])
+            return true
+        }
+    }
+
+    /// Takes part in keeping a snapshot that is needed, if there is one.
+    private func keep() async throws -> Kept? {
+        let (settings, ledger) = (worker.settings, worker.ledger)
+        guard
+            let runID = try await ledger.runToKeep(clientID: settings.clientID, environment: settings.environment)
+        else { return nil }
+        let tables = try await ledger.vaultTables(of: runID)
+        let session = try await PostgresSession.connect(settings.database, purpose: "worker snapshot")
+        do {
+            let (_, snapshot) = try await ledger.withSnapshot(of: runID) {
+                try await Snapshot.adopt($0, on: session, locking: tables)
+            }
+            try await ledger.noteKeeper(snapshot, of: runID, workerID: settings.workerID)
+            worker.logger.debug(
+                "keeping the run's snapshot", metadata: [.runID: "\(runID)", .snapshotID: "\(snapshot.id)"])
+            return Kept(runID: runID, snapshot: snapshot)
+        } catch {
+            await session.close()
+            throw error
+        }
+    }
+
+    private func letGo(_ kept: Kept) async {
+        await kept.snapshot.release()
+        do {
+            try await worker.ledger.removeKeepers(of: kept.runID, workerID: worker.settings.workerID)
+        } catch {
+            // The coordinator removes it when nobody needs the snapshot any more.
+            worker.logger.debug("unable to remove the note of a kept snapshot", metadata: [.error: "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import Foundation
+import Glibc
+import JobModel
+import Postgres
+import Testing
+
+extension WholeSystem {
+    @Suite struct SnapshotKeeperTests {
+        private static let settings = ["BDA_PARTITIONS": "4", "BDA_WORKER_SLOTS": "1", "BDA_LEASE_SECONDS": "3"]
+
+        /// Charges, copied out of the vault by jobs that stand at the gate, and exported.
+        private static let scripts = [
+            "tables/gated.sql": """
+            -- Charges, copied.
+            -- @table gated
+            CREATE TABLE :"work".gated (partition_no integer NOT NULL, charge_no text NOT NULL)
+            PARTITION BY LIST (partition_no)
+
+            """,
+            "init/tripica_gated.sql": """
+            -- Copies charges.
+            -- @segment tripica.gated
+            -- @reads   vault
+            -- @writes  gated
+            INSERT INTO :"work".gated (partition_no, charge_no)
+            SELECT :'partition'::integer, h.charge_no
+            FROM datalake_vault.hub_charge AS h
+            CROSS JOIN (SELECT pg_advisory_xact_lock_shared(4711) OFFSET 0) AS gate
+            WHERE bda.bucket(h.charge_hk, :'partition_count'::integer) = :'partition'::integer
+
+            """,
+            "archive/tripica_copied.sql": """
+            -- The copy.
+            -- @segment tripica.copied
+            -- @needs   tripica.gated
+            -- @reads   run
+            -- @key     charge_no
+            SELECT charge_no, :'business_date'::date AS business_date
+            FROM :"work".gated WHERE partition_no = :'partition'::integer ORDER BY charge_no COLLATE "C"
+
+            """,
+        ]
+
+        @Test(
+            "a coordinator is killed while vaults are read: as long as a worker lives, the same run reads on as of its begin"
+        )
+        func oneWorkerLives() async throws {
+            try await Fleet.with(Self.settings, scripts: Self.scripts) { fleet in
+                let (one, two) = (try fleet.worker("one"), try fleet.worker("two"))
+                try await fleet.run().succeeds()
+                let undisturbed = try await Export.latest(in: fleet.store)
+
+                let gate = try await fleet.closeGate()
+                let killed = try fleet.run("--new")
+                try await fleet.untilAtGate(one, two)
+                let runID = try await fleet.newestRun()
+                try await fleet.until(
+                    "SELECT count(*) = 2 FROM bda.snapshot_keeper WHERE run_id = '\(runID)'", killed, one)
+                // DDL pierces snapshots: each keeper holds the lock that keeps it away.
+                let locks = try await fleet.session.execute(
+                    """
+                    SELECT count(*) FROM bda.snapshot_keeper AS k JOIN pg_locks AS l ON l.pid = k.backend_pid
+                    WHERE l.relation = 'datalake_vault.hub_charge'::regclass AND l.mode = 'AccessShareLock' AND l.granted
+                    """, action: "look at the keepers' locks")
+                #expect(locks.firstValue == "2")
+                let first = try await fleet.snapshotID(of: runID)
+                // Who read anything else than the run's snapshot from now on would export nothing.
+                try await fleet.session.execute("DELETE FROM datalake_vault.hub_charge", action: "change the vault")
+
+                killed.kill()
+                two.kill()
+                try await fleet.untilGone("bda coordinator%")
+                // Without a coordinator a new worker reads in the run's snapshot as well.
+                let three = try fleet.worker("three")
+                try await fleet.untilAtGate(three)
+                let next = try fleet.run()
+                try await fleet.until("SELECT owner_number = 2 FROM bda.run WHERE run_id = '\(runID)'", next)
+                try await fleet.until("SELECT snapshot_id <> '\(first)' FROM bda.run WHERE run_id = '\(runID)'", next)
+                try await gate.execute("SELECT pg_advisory_unlock(4711)", action: "open the gate")
+                try await next.succeeds()
+                await gate.close()
+
+                let export = try await Export.latest(in: fleet.store)
+                #expect(export.run.run.runID.description == runID)
+                #expect(export.parts.sorted() == undisturbed.parts.sorted())
+                // After that nobody holds anything.
+                try await fleet.untilGone("bda worker snapshot")
+                try await fleet.until("NOT EXISTS (SELECT FROM bda.snapshot_keeper)")
+                try await fleet.drain(one, three)
+            }
+        }
+
+        @Test(
+            "coordinator and workers are all killed while vaults are read: a new run begins by itself, with the same files"
+        )
+        func allAreKilled() async throws {
+            try await Fleet.with(Self.settings, scripts: Self.scripts) { fleet in
+                let (one, two) = (try fleet.worker("one"), try fleet.worker("two"))
+                try await fleet.run().succeeds()
+                let undisturbed = try await Export.latest(in: fleet.store)
+
+                let gate = try await fleet.closeGate()
+                let killed = try fleet.run("--new")
+                try await fleet.untilAtGate(one, two)
+                let runID = try await fleet.newestRun()
+                for program in [killed, one, two] { program.kill() }
+                try await fleet.untilGone("bda coordinator%")
+                try await fleet.untilGone("bda worker%")
+                let (three, four) = (try fleet.worker("three"), try fleet.worker("four"))
+                let next = try fleet.run()
+                try await fleet.until("SELECT max(run_id) > '\(runID)' FROM bda.run", next)
+                try await gate.execute("SELECT pg_advisory_unlock(4711)", action: "open the gate")
+                try await next.succeeds()
+                await gate.close()
+
+                let lost = try await fleet.session.execute(
+                    "SELECT state, exit_code, reason LIKE 'snapshot_lost:%' FROM bda.run WHERE run_id = '\(runID)'",
+                    action: "read the lost run")
+                #expect(lost.rows == [["failed", "14", "t"]])
+                let export = try await Export.latest(in: fleet.store)
+                #expect(export.run.run.runID.description > runID)
+                #expect(export.run.replacesRunID == undisturbed.run.run.runID)
+                #expect(export.parts.sorted() == undisturbed.parts.sorted())
+                try await fleet.drain(three, four)
+            }
+        }
+
+        @Test("a snapshot that nobody keeps and that is lost three times ends the coordinator with exit code 14")
+        func isLostThrice() async throws {
+            try await Fleet.with(["BDA_PARTITIONS": "1"]) { fleet in
+                let run = try fleet.run()
+                for number in 1...3 {
+                    try await fleet.until(
+                        "SELECT count(*) = \(number) AND max(run_id) = max(run_id) FILTER (WHERE graph_at IS NOT NULL) FROM bda.run",
+                        run)
+                    try await fleet.until("the session that holds the snapshot is ended", [run]) {
+                        try await fleet.session.execute(
+                            """
+                            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                            WHERE datname = current_database() AND application_name = 'bda coordinator snapshot'
+                            """, action: "end the session"
+                        ).firstValue == "t"
+                    }
+                }
+                #expect(try await run.ended() == .exit(14), run.report)
+                #expect(run.errorText.contains("snapshot_lost"), run.report)
+                let runs = try await fleet.session.execute(
+                    "SELECT state, exit_code, count(*) FROM bda.run GROUP BY 1, 2", action: "read the runs")
+                #expect(runs.rows == [["failed", "14", "3"]])
+            }
+        }
+    }
+}
+
+extension Fleet {
+    /// Waits until no session of our programs in the database has a name like this.
+    func untilGone(_ name: String) async throws {
+        try await until(
+            """
+            NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '\(name)')
+            """)
+    }
+
+    fileprivate func snapshotID(of runID: String) async throws -> String {
+        let result = try await session.execute(
+            "SELECT snapshot_id FROM bda.run WHERE run_id = '\(runID)'", action: "read the run")
+        return try #require(result.firstValue)
+    }
+}
