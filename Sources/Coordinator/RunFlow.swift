@@ -78,7 +78,7 @@ struct RunFlow: Sendable {
             open.ownerNumber = try await ledger.takeOwnership(of: open.runID, owner: Self.ownerName)
             guard open.state != .running || open.graphAt != nil else {
                 // It had no jobs yet: nothing is lost by beginning anew.
-                try await ledger.fail(
+                _ = try await ledger.fail(
                     open, exitCode: Int(ExitCode.interrupted.rawValue),
                     reason: "its coordinator ended before the jobs were written", hint: nil)
                 return (.none, false)
@@ -268,14 +268,18 @@ struct RunFlow: Sendable {
         guard !failure.leavesRunOpen, !run.state.isPublished else { return failure }
         await keepers.release()
         do {
-            try await ledger.fail(
-                run, exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint)
+            guard
+                try await ledger.fail(
+                    run, exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint)
+            else { return failure }
             try await ledger.removeKeepers(of: run.runID)
             let failedJobs = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == "failed" }
             await messages.tellLast(
                 RunFailed(
                     exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint,
                     failedJobs: failedJobs.map(\.jobID.description)), of: run.context)
+        } catch let error as OwnershipLost {
+            return RunFailure(error)
         } catch {
             logger.error("unable to record the run's failure", metadata: [.error: "\(error)"])
         }

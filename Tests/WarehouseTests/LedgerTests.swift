@@ -237,7 +237,7 @@ struct LedgerTests {
 
     @Test func nothingOfARunThatHasEndedIsClaimed() async throws {
         try await LedgerFixture.with(jobs: 1) { fixture in
-            try await fixture.ledger.fail(fixture.run, exitCode: 11, reason: "r", hint: nil)
+            #expect(try await fixture.ledger.fail(fixture.run, exitCode: 11, reason: "r", hint: nil))
             let session = try await fixture.session()
             #expect(try await fixture.claim(nil, for: session) == nil)
             #expect(try await fixture.claim(fixture.jobs[0], for: session) == nil)
@@ -254,8 +254,24 @@ struct LedgerTests {
             await #expect(throws: OwnershipLost.self) {
                 try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified)
             }
-            try await fixture.ledger.fail(fixture.run, exitCode: 1, reason: "", hint: nil)
-            #expect(try await fixture.ledger.run(fixture.run.runID)?.state == .running)
+            await #expect(throws: OwnershipLost.self) {
+                try await fixture.ledger.fail(fixture.run, exitCode: 1, reason: "", hint: nil)
+            }
+            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.setSnapshot("x", of: fixture.run) }
+            await #expect(throws: OwnershipLost.self) {
+                try await fixture.ledger.setManifest(uri: "u", sha256: "s", replaces: nil, of: fixture.run)
+            }
+            let run = try #require(try await fixture.ledger.run(fixture.run.runID))
+            #expect(run.state == .running && run.snapshotID == nil && run.manifestURI == nil)
+        }
+    }
+
+    @Test func aRunWhosePublicationHasBegunCannotFail() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            #expect(try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified))
+            try await fixture.ledger.setManifest(uri: "u", sha256: "s", replaces: nil, of: fixture.run)
+            #expect(try await !fixture.ledger.fail(fixture.run, state: .cancelled, exitCode: 31, reason: "", hint: nil))
+            #expect(try await fixture.ledger.run(fixture.run.runID)?.state == .verified)
         }
     }
 

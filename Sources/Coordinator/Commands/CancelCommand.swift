@@ -33,16 +33,16 @@ struct CancelCommand: AsyncParsableCommand {
                 throw RunFailure(
                     .usage, "there is no open run of \(businessDate)", hint: "see 'bda-coordinator status'")
             }
-            guard !run.state.isPublished else {
-                throw RunFailure(
-                    .usage, "run \(run.runID) is published already",
-                    hint: "finish it with 'bda-coordinator run --date \(date)'")
-            }
+            let isPublished = RunFailure(
+                .usage, "run \(run.runID) is published already, or is being published",
+                hint: "finish it with 'bda-coordinator run --date \(date)'")
+            guard !run.state.isPublished else { throw isPublished }
             run.ownerNumber = try await ledger.takeOwnership(of: run.runID, owner: "cancel")
-            try await ledger.fail(
+            let isCancelled = try await ledger.fail(
                 run, state: .cancelled, exitCode: Int(ExitCode.interrupted.rawValue), reason: "cancelled by a person",
                 hint: nil)
             await ledger.close()
+            guard isCancelled else { throw isPublished }
             print("run \(run.runID) of \(businessDate) is cancelled")
         }
     }

@@ -224,24 +224,24 @@ extension Ledger {
         ).firstValue == "t"
     }
 
-    /// Ends a run that cannot go on. Runs that BI can have seen are never ended so.
+    /// Ends a run that cannot go on. False: its publication has begun, so BI may have seen it, and it can only go forward.
     public func fail(
         _ run: RunRecord, state: RunState = .failed, exitCode: Int, reason: String, hint: String?
-    ) async throws {
-        try await owned(
+    ) async throws -> Bool {
+        let ended = try await query(
             """
             UPDATE bda.run SET state = $3, exit_code = $4::int, reason = $5, hint = $6, ended_at = pg_catalog.clock_timestamp()
-            WHERE run_id = $1 AND owner_number = $2::bigint AND state IN ('running', 'verified')
+            WHERE run_id = $1 AND owner_number = $2::bigint AND state IN ('running', 'verified') AND manifest_uri IS NULL
             """,
             [run.runID.description, "\(run.ownerNumber)", state.rawValue, "\(exitCode)", reason, hint],
             action: "record the run's end")
+        if ended.affectedRows == 0 { try await assertOwner(run) }
+        return ended.affectedRows == 1
     }
 
     /// Notes the snapshot under which the run's vault reading goes on.
     public func setSnapshot(_ snapshotID: String?, of run: RunRecord) async throws {
-        try await owned(
-            "UPDATE bda.run SET snapshot_id = $3 WHERE run_id = $1 AND owner_number = $2::bigint",
-            [run.runID.description, "\(run.ownerNumber)", snapshotID], action: "note the snapshot")
+        try await change(run, set: "snapshot_id = $3", [snapshotID], action: "note the snapshot")
     }
 
     /// Notes since when Kafka has not been there for the date's open run; nil: it is. Anybody may say so.
@@ -257,15 +257,11 @@ extension Ledger {
             """, [clientID, environment, businessDate.description, since], action: "note whether Kafka is there")
     }
 
-    /// Notes the run's manifest before `latest` names it.
+    /// Notes the run's manifest before `latest` names it. From here on the run cannot fail any more.
     public func setManifest(uri: String, sha256: String, replaces: RunID?, of run: RunRecord) async throws {
-        try await owned(
-            """
-            UPDATE bda.run SET manifest_uri = $3, manifest_sha256 = $4, replaces_run_id = $5
-            WHERE run_id = $1 AND owner_number = $2::bigint
-            """,
-            [run.runID.description, "\(run.ownerNumber)", uri, sha256, replaces?.description],
-            action: "note the manifest")
+        try await change(
+            run, set: "manifest_uri = $3, manifest_sha256 = $4, replaces_run_id = $5",
+            [uri, sha256, replaces?.description], action: "note the manifest")
     }
 
     /// Stores what a check found.
@@ -425,7 +421,15 @@ extension Ledger {
         "SELECT bda.assert_owner(\(SQL.literal(run.runID.description)), \(run.ownerNumber))"
     }
 
-    /// A statement that raises BDA02 or changes nothing for a former owner.
+    /// Changes the run's row. Throws `OwnershipLost` for a former owner.
+    private func change(_ run: RunRecord, set columns: String, _ values: [String?], action: String) async throws {
+        let changed = try await query(
+            "UPDATE bda.run SET \(columns) WHERE run_id = $1 AND owner_number = $2::bigint",
+            [run.runID.description, "\(run.ownerNumber)"] + values, action: action)
+        if changed.affectedRows == 0 { throw OwnershipLost() }
+    }
+
+    /// A statement that raises BDA02 for a former owner.
     @discardableResult
     private func owned(_ sql: String, _ parameters: [String?], action: String) async throws -> PostgresResult {
         do {
