@@ -121,16 +121,16 @@ final class StoppableKafka: Sendable {
     init(in folder: TemporaryFolder) async throws {
         self.folder = folder
         home = try #require(ProcessInfo.processInfo.environment["KAFKA_HOME"])
-        let (port, controllerPort) = (try Self.freePort(), try Self.freePort())
-        servers = "127.0.0.1:\(port)"
+        let ports = try ["PORT", "CONTROLLER_PORT", "PROXY_PORT", "BEHIND_PROXY_PORT"].map { ($0, try Self.freePort()) }
+        servers = "127.0.0.1:\(ports[0].1)"
         environment = Fleet.inherited.merging([
             "LOG_DIR": "\(folder.path)/kafka-log", "KAFKA_HEAP_OPTS": "-Xms128m -Xmx384m",
             "KAFKA_OPTS": "-XX:-UsePerfData",
         ]) { _, new in new }
         let template = try String(contentsOfFile: "\(Fleet.scripts)/dev/kafka.properties", encoding: .utf8)
+        let properties = ports.reduce(template) { $0.replacing("@\($1.0)@", with: "\($1.1)") }
         try folder.write(
-            template.replacing("@PORT@", with: "\(port)").replacing("@CONTROLLER_PORT@", with: "\(controllerPort)")
-                .replacing("@DATA@", with: "\(folder.path)/kafka-data"), to: "kafka.properties")
+            properties.replacing("@DATA@", with: "\(folder.path)/kafka-data"), to: "kafka.properties")
         let format = try Program(
             "\(home)/bin/kafka-storage.sh",
             ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", "\(folder.path)/kafka.properties"],

@@ -80,7 +80,8 @@ struct CheckedRun: Sendable {
         try environment.checkCutoff(of: request.businessDate)
         try await environment.checkLedger()
         let tables = scripts.tables
-        try await environment.withSession { try await RunSchema.checkReports(tables, in: $0) }
+        // Whether the role may create in report_oibl is a precheck's.
+        try await environment.withSession { try await RunSchema.checkReports(tables, schemas: ["bda"], in: $0) }
     }
 }
 

@@ -30,7 +30,8 @@ struct SetupCommand: AsyncParsableCommand {
             let migrations = try Migrations(folders: environment.settings.scriptsFolders)
             let scripts = try environment.scripts()
             try await environment.withSession { session in
-                try await RunSchema.checkReports(scripts.tables, in: session)
+                try await RunSchema.checkReports(
+                    scripts.tables, schemas: ["bda", "bda_extensions", "report_oibl"], in: session)
                 let verb = isDryRun ? "would apply" : "applied"
                 let changes =
                     isDryRun ? try await migrations.pending(in: session) : try await migrations.apply(in: session)

@@ -63,7 +63,11 @@ public struct RunSchema: Sendable {
 
     /// Throws when somebody else's schema or table stands where views and permanent tables belong: found at the start, and
     /// not when a whole run waits to be published.
-    public static func checkReports(_ tables: [TableScript], in session: PostgresSession) async throws {
+    ///
+    /// - Parameter schemas: those that the role must be able to create in, where they exist.
+    public static func checkReports(
+        _ tables: [TableScript], schemas: [String], in session: PostgresSession
+    ) async throws {
         let views = tables.compactMap(\.view).map { "report_oibl.\($0)" }
         let permanent = tables.filter(\.isPermanent).map(\.name)
         let found = try await session.query(
@@ -71,7 +75,7 @@ public struct RunSchema: Sendable {
             SELECT 'the schema ' || n.nspname, pg_catalog.pg_get_userbyid(n.nspowner),
                    pg_catalog.format('ALTER SCHEMA %I OWNER TO %I', n.nspname, current_user)
             FROM pg_catalog.pg_namespace AS n
-            WHERE n.nspname IN ('bda', 'bda_extensions', 'report_oibl')
+            WHERE n.nspname = ANY ($3::text[])
               AND NOT (pg_catalog.has_schema_privilege(n.oid, 'CREATE') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))
             UNION ALL
             SELECT n.nspname || '.' || c.relname || CASE WHEN c.relkind <> wanted.kind THEN ', which is no ' || wanted.name ELSE '' END,
@@ -85,7 +89,8 @@ public struct RunSchema: Sendable {
             JOIN pg_catalog.pg_namespace AS n
               ON n.oid = c.relnamespace AND n.nspname = pg_catalog.split_part(wanted.path, '.', 1)
             WHERE c.relkind <> wanted.kind OR NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
-            """, [SQL.array(views), SQL.array(permanent)], action: "look for what stands in the way of the views")
+            """, [SQL.array(views), SQL.array(permanent), SQL.array(schemas)],
+            action: "look for what stands in the way of the views")
         guard !found.rows.isEmpty else { return }
         let problems = found.rows.map { "\($0[0] ?? "") belongs to \($0[1] ?? "")" }
         throw PostgresError(
