@@ -36,14 +36,68 @@ extension WholeSystem {
                 }
             }
         }
+
+        /// Warehouses of so many seeds, a few at a time: `BDA_TEST_SEEDS=1-500` makes and checks more.
+        private static let seeds: [ClosedRange<Int>] = {
+            let bounds = ProcessInfo.processInfo.environment["BDA_TEST_SEEDS"]?.split(separator: "-").compactMap {
+                Int($0)
+            }
+            let (first, last) = (bounds?.first ?? 1, bounds?.last ?? 6)
+            return stride(from: first, through: last, by: 10).map { $0...min($0 + 9, last) }
+        }()
+
+        /// Audit/nasty.py makes the warehouses. A seed's warehouse is made again by `nasty.py SEED FOLDER`.
+        @Test(
+            "random small warehouses: every cell is right, and what is loaded after the cut-off changes no byte",
+            arguments: seeds)
+        func randomWarehouses(seeds: ClosedRange<Int>) async throws {
+            try await Fleet.with(["BDA_LOG_LEVEL": "info"]) { fleet in
+                let workers = (try fleet.worker("one"), try fleet.worker("two"))
+                for seed in seeds {
+                    let folder = "\(fleet.folder.path)/\(seed)"
+                    let made = try fleet.tool(
+                        [Audit.python, Audit.script("nasty.py"), "\(seed)", folder], name: "nasty")
+                    try await made.succeeds()
+                    let date = made.outputText.filter { !$0.isWhitespace }
+                    let settings = [
+                        "BDA_PARTITIONS": "\(seed % 3 + 1)", "BDA_MAX_ROW_SIZE_FILE": "\(20 + seed % 7 * 30)",
+                    ]
+                    func run(_ file: String) async throws -> Export {
+                        try await fleet.tool(
+                            [
+                                "psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1",
+                                "--file=\(folder)/\(file).sql",
+                            ],
+                            name: "psql"
+                        ).succeeds()
+                        let run = try fleet.coordinator(["run", "--date", date, "--new"], settings: settings)
+                        #expect(try await run.ended() == .exit(0), "seed \(seed): \(run.report)")
+                        return try await Export.of(date: date, in: fleet.store)
+                    }
+                    try await fleet.emptyVaults()
+                    let first = try await run("first")
+                    let audit = try await Audit(fleet)
+                    try await audit.download()
+                    let check = try audit.check(date)
+                    #expect(try await check.ended() == .exit(0), "seed \(seed): \(check.report)")
+                    let later = try await run("later")
+                    #expect(later.run.run.runID != first.run.run.runID)
+                    #expect(later.parts == first.parts, "seed \(seed)")
+                }
+                try await fleet.drain(workers.0, workers.1)
+            }
+        }
     }
 }
 
 /// Dumps of a fleet's vaults and copies of what it has exported, for audit.py.
 struct Audit {
+    static let python = ProcessInfo.processInfo.environment["BDA_TEST_PYTHON"] ?? "python3"
+
+    /// A program beside audit.py.
+    static func script(_ name: String) -> String { "\(Fleet.repository)/Tests/FleetTests/Audit/\(name)" }
+
     private let fleet: Fleet
-    private static let python = ProcessInfo.processInfo.environment["BDA_TEST_PYTHON"] ?? "python3"
-    private static let script = "\(Fleet.repository)/Tests/FleetTests/Audit/audit.py"
     private var dumps: String { "\(fleet.folder.path)/dumps" }
     private var files: String { "\(fleet.folder.path)/bucket" }
 
@@ -55,7 +109,7 @@ struct Audit {
 
     /// Starts audit.py.
     private func run(_ arguments: [String]) throws -> Program {
-        try fleet.tool([Self.python, Self.script] + arguments, name: "audit-\(arguments[0])")
+        try fleet.tool([Self.python, Self.script("audit.py")] + arguments, name: "audit-\(arguments[0])")
     }
 
     /// Copies all that the store holds to files, as `aws s3 sync` does.

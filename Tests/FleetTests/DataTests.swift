@@ -207,15 +207,7 @@ extension WholeSystem {
 
                 """
             try await Fleet.with(["BDA_PARTITIONS": "2"], scripts: ["archive/tripica_texts.sql": texts]) { fleet in
-                try await fleet.session.execute(
-                    """
-                    DO $$ DECLARE name regclass; BEGIN
-                        FOR name IN SELECT oid FROM pg_class
-                                    WHERE relkind = 'r' AND relnamespace::regnamespace::text LIKE '%\\_vault' LOOP
-                            EXECUTE format('TRUNCATE %s', name);
-                        END LOOP;
-                    END $$
-                    """, action: "empty the vaults")
+                try await fleet.emptyVaults()
                 // Without the prechecks, which rightly find that no load has come.
                 for name in ["migrations", "tables", "init", "archive", "postchecks"] {
                     try FileManager.default.createDirectory(

@@ -24,17 +24,25 @@ struct Export {
 
     /// The newest date's export.
     static func latest(in store: any ObjectStore, date: String = SampleWarehouse.date) async throws -> Export {
-        let base = "billing/acme/dev/manifests"
-        let latest = try #require(try await store.get("\(base)/latest.json", limit: 1 << 20), "there is no latest.json")
-        let ofDate = try await store.get("\(base)/dt=\(date)/latest.json", limit: 1 << 20)
-        #expect(ofDate?.bytes == latest.bytes)
+        let newest = try await store.get("\(manifests)/latest.json", limit: 1 << 20)
+        let ofDate = try await store.get("\(manifests)/dt=\(date)/latest.json", limit: 1 << 20)
+        #expect(newest?.bytes == ofDate?.bytes)
+        return try await of(date: date, in: store)
+    }
+
+    /// A date's export, which need not be the newest date's.
+    static func of(date: String, in store: any ObjectStore) async throws -> Export {
+        let folder = "\(manifests)/dt=\(date)"
+        let latest = try #require(try await store.get("\(folder)/latest.json", limit: 1 << 20), "no export of \(date)")
         let run = try WireFormat.decode(RunManifest.self, from: latest.bytes, maximumBytes: 1 << 20)
-        let own = try await store.get("\(base)/dt=\(date)/run=\(run.run.runID)/run.json", limit: 1 << 20)
+        let own = try await store.get("\(folder)/run=\(run.run.runID)/run.json", limit: 1 << 20)
         #expect(own?.bytes == latest.bytes)
         var export = Export(run: run)
         for dataset in run.datasets { try await export.read(dataset, in: store) }
         return export
     }
+
+    private static let manifests = "billing/acme/dev/manifests"
 
     private mutating func read(_ dataset: RunManifest.Dataset, in store: any ObjectStore) async throws {
         let name = dataset.name.description

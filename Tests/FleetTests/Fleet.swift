@@ -263,7 +263,20 @@ struct Fleet: Sendable {
         }
     }
 
-    // MARK: What is on the wire and in the store
+    // MARK: What is in the vaults, on the wire and in the store
+
+    /// Leaves the vaults without a row.
+    func emptyVaults() async throws {
+        try await session.execute(
+            """
+            DO $$ DECLARE name regclass; BEGIN
+                FOR name IN SELECT oid FROM pg_class
+                            WHERE relkind = 'r' AND relnamespace::regnamespace::text LIKE '%\\_vault' LOOP
+                    EXECUTE format('TRUNCATE %s', name);
+                END LOOP;
+            END $$
+            """, action: "empty the vaults")
+    }
 
     /// A topic's messages from the beginning, up to the one that is the last; throws when that does not come.
     func messages(

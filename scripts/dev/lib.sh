@@ -32,7 +32,7 @@ begin() {
     local name
     for name in $(compgen -e); do
         case $name in
-            BDA_TEST_REQUIRE_KAFKA) ;;
+            BDA_TEST_REQUIRE_KAFKA | BDA_TEST_SEEDS) ;;
             BDA_* | PG* | AWS_*) unset "$name" ;;
         esac
     done

@@ -30,11 +30,13 @@ environment:
   KAFKA_SCRAM_HOME            an unpacked Apache Kafka 3 for the tests of SCRAM, which librdkafka before 2.6.1 can do with
                               Kafka 3 only; without it they are left out, and the closing lines say so
   BDA_TEST_REQUIRE_KAFKA=1    fail where Kafka would be skipped
+  BDA_TEST_SEEDS=FIRST-LAST   seeds of the random warehouses whose exports are computed again (default 1-6)
   TMPDIR                      where the servers keep their files while the tests run (default /tmp)
 
 examples:
   scripts/dev/test.sh
   scripts/dev/test.sh --skip-lint --filter PostgresTests
+  BDA_TEST_SEEDS=1-200 scripts/dev/test.sh --skip-lint --filter randomWarehouses
 TEXT
 }
 

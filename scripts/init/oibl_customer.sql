@@ -23,12 +23,13 @@ WITH charged AS (
     GROUP BY customer_no, document_no
 ),
 booked AS (
-    -- A posting without reference is a document of its own.
-    SELECT customer_no, coalesce(reference, company_code || '/' || fiscal_year || '/' || document_no) AS document_no,
-           sum(amount) AS amount, min(currency) AS currency
+    -- A document without reference is one of its own. Its number here is NULL, which equals no document of Tripica, whatever
+    -- numbers that one has.
+    SELECT customer_no, reference AS document_no, sum(amount) AS amount, min(currency) AS currency
     FROM :"work".data_bookings
     WHERE partition_no = :'partition'::integer
-    GROUP BY 1, 2
+    GROUP BY customer_no, reference,
+             CASE WHEN reference IS NULL THEN ROW(company_code, fiscal_year, document_no) END
 ),
 ahead AS (
     SELECT DISTINCT customer_no, reference AS document_no

@@ -347,16 +347,15 @@ class Expected:
 
     def _ages(self, charges, settlements):
         """How old is what is owed on an account with these charges, of which `settlements` was paid or written off."""
-        charge_nos = {row["charge_no"] for row in charges}
-        amounts, due_dates = defaultdict(lambda: ZERO), {}
+        due_dates = {row["charge_no"]: row["due_date"] for row in charges if row["cancels_charge_no"] is None}
+        amounts, alone = defaultdict(lambda: ZERO), defaultdict(list)
         for row in charges:
-            item = row["cancels_charge_no"] or row["charge_no"]
+            item = row["charge_no"] if row["cancels_charge_no"] is None else row["cancels_charge_no"]
             amounts[item] += row["amount_gross"]
-            # Due on the charge's date, or, where the charge is not there, on the earliest of its cancellations'.
-            if row["charge_no"] == item:
-                due_dates[item] = row["due_date"]
-            elif item not in charge_nos:
-                due_dates[item] = min(due_dates.get(item, row["due_date"]), row["due_date"])
+            if item not in due_dates:
+                alone[item].append(row["due_date"])
+        for item, dates in alone.items():
+            due_dates[item] = min(dates)
 
         debts = sorted((due_dates[item], amount) for item, amount in amounts.items() if amount > 0)
         left = settlements - sum((amount for amount in amounts.values() if amount < 0), ZERO)
@@ -404,15 +403,13 @@ class Expected:
             elif partner_hk in self.partners:
                 self.documents[hk] = (hub[hk], version, self.partners[partner_hk].partner_no)
 
-    def _lines(self, satellite):
-        """Rows of a set of lines of documents posted by the business date."""
+    def _lines(self, satellite, is_posted=None):
+        """Rows of the sets of lines of documents posted by the business date, or as said."""
+        is_posted = is_posted or (lambda date: date <= self.date)
         sets = self.vault.sets(satellite, "document_hk")
         for hk, (hub, version, customer_no) in self.documents.items():
-            if version.posting_date > self.date:
-                continue
-            for line in sets.get(hk, []):
-                yield line, {
-                    **self._row(version), **hub._asdict(), **self._row(line), "customer_no": customer_no}
+            for line in sets.get(hk, []) if is_posted(version.posting_date) else []:
+                yield line, {**self._row(version), **hub._asdict(), **self._row(line), "customer_no": customer_no}
 
     def _bookings(self):
         return [
@@ -484,9 +481,8 @@ class Expected:
                 reference = (row["company_code"], row["fiscal_year"], row["document_no"])
             booked[row["customer_no"], reference] += row["amount"]
         later = {
-            (customer_no, version.reference)
-            for _, version, customer_no in self.documents.values()
-            if version.posting_date > self.date and version.reference is not None
+            (row["customer_no"], row["reference"])
+            for _, row in self._lines("bookkeeper_vault.msat_document_line", lambda date: date > self.date)
         }
         sums, counts = defaultdict(lambda: ZERO), defaultdict(int)
         for document in charged.keys() | booked.keys():
