@@ -23,7 +23,7 @@ struct KafkaWatch: Service {
         var isNoted = false
         while !Task.isCancelled {
             do {
-                try await admin.checkReachable(within: .seconds(5))
+                try await admin.checkReachable(within: .seconds(5), topic: settings.topics.runs)
                 if let since = outage {
                     logger.info("Kafka is back", metadata: [.reason: "unreachable since \(Timestamp.text(of: since))"])
                     (outage, isNoted) = (nil, false)

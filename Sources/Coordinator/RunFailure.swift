@@ -38,6 +38,9 @@ struct RunFailure: Error, CustomStringConvertible, Sendable {
         case let error as PostgresError where error.isRetryable || error.isConnectionLost || error.sqlState == nil:
             self.init(.databaseUnavailable, "\(error)", hint: error.hint)
         case let error as PostgresError: self.init(.databaseUnavailable, "\(error)", hint: error.hint)
+        case let error as KafkaError where error.isMessageTooLarge:
+            // Sent again, it is as large: a topic's setting is wrong.
+            self.init(.usage, "\(error)", hint: error.hint)
         case let error as KafkaError: self.init(.kafkaUnavailable, "\(error)", hint: error.hint)
         case let error as ObjectStoreError: self.init(.storeUnavailable, "\(error)", hint: error.hint)
         case let error as Migrations.LedgerMismatch: self.init(.setupNeeded, "\(error)", hint: error.hint)

@@ -57,6 +57,11 @@ struct StatusReport: Sendable {
                         ]
                     }, numeric: [1, 3, 5, 6]
                 ).text(indent: 2, maximumWidth: 120))
+            // Whole, because the table cuts texts off: what keeps an open run from going on.
+            for job in jobs.filter({ $0.message != nil }).prefix(run.state.isFinal ? 0 : 3) {
+                lines.append("\(job.jobID.segment) partition \(job.jobID.partition): \(job.message ?? "")")
+                if let hint = job.hint { lines.append("hint: \(hint)") }
+            }
         }
         if !figures.isEmpty {
             lines.append(

@@ -31,7 +31,8 @@ struct AttemptFailure: Sendable {
 /// | --- | --- |
 /// | the claim was lost, the lease could not be renewed in time | lost |
 /// | the worker shuts down | interrupted |
-/// | serialization failure, lost connection, too few resources, throttling, 5xx, time limit | retry |
+/// | serialization failure, lost connection, too few resources, read-only server, throttling, 5xx, full disk | retry |
+/// | the store's credentials have expired, the time limit is over, somebody cancelled the statement | retry |
 /// | the run's snapshot is gone | rejected, `snapshot_lost` |
 /// | syntax, missing table, refused access, a script that is wrong, all that is not known | rejected |
 enum OutcomeRules {
@@ -67,7 +68,9 @@ enum OutcomeRules {
             return ended(
                 error.isRetryable, code: error.sqlState ?? "connection_lost", hint: error.hint)
         case let error as ObjectStoreError:
-            return ended(error.isRetryable, code: error.s3Code ?? error.kind.rawValue, hint: error.hint)
+            return ended(
+                error.isRetryable || error.isExpiredSession, code: error.s3Code ?? error.kind.rawValue, hint: error.hint
+            )
         case is WorkTransaction.SnapshotLost:
             return ended(false, code: "snapshot_lost", hint: "a new run reads a new snapshot")
         case is ControlTotalCounter.NotSummable:

@@ -121,16 +121,20 @@ final class StoppableKafka: Sendable {
     init(in folder: TemporaryFolder) async throws {
         self.folder = folder
         home = try #require(ProcessInfo.processInfo.environment["KAFKA_HOME"])
-        let ports = try ["PORT", "CONTROLLER_PORT", "PROXY_PORT", "BEHIND_PROXY_PORT"].map { ($0, try Self.freePort()) }
-        servers = "127.0.0.1:\(ports[0].1)"
+        var properties = try String(contentsOfFile: "\(Fleet.scripts)/dev/kafka.properties", encoding: .utf8)
+            .replacing("@DATA@", with: "\(folder.path)/kafka-data")
+        let port = try Self.freePort()
+        properties = properties.replacing("@PORT@", with: "\(port)")
+        // The other listeners are nobody's here.
+        while let name = properties.firstMatch(of: /@[A-Z_]+_PORT@/)?.output {
+            properties = properties.replacing(name, with: "\(try Self.freePort())")
+        }
+        try folder.write(properties, to: "kafka.properties")
+        servers = "127.0.0.1:\(port)"
         environment = Fleet.inherited.merging([
             "LOG_DIR": "\(folder.path)/kafka-log", "KAFKA_HEAP_OPTS": "-Xms128m -Xmx384m",
             "KAFKA_OPTS": "-XX:-UsePerfData",
         ]) { _, new in new }
-        let template = try String(contentsOfFile: "\(Fleet.scripts)/dev/kafka.properties", encoding: .utf8)
-        let properties = ports.reduce(template) { $0.replacing("@\($1.0)@", with: "\($1.1)") }
-        try folder.write(
-            properties.replacing("@DATA@", with: "\(folder.path)/kafka-data"), to: "kafka.properties")
         let format = try Program(
             "\(home)/bin/kafka-storage.sh",
             ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", "\(folder.path)/kafka.properties"],

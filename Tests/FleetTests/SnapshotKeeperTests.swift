@@ -76,6 +76,10 @@ extension WholeSystem {
                 let next = try fleet.run()
                 try await fleet.until("SELECT owner_number = 2 FROM bda.run WHERE run_id = '\(runID)'", next)
                 try await fleet.until("SELECT snapshot_id <> '\(first)' FROM bda.run WHERE run_id = '\(runID)'", next)
+                // One that loses the session in which it holds the snapshot takes it over again.
+                let second = try await fleet.snapshotID(of: runID)
+                try await fleet.endSnapshotSession(of: next)
+                try await fleet.until("SELECT snapshot_id <> '\(second)' FROM bda.run WHERE run_id = '\(runID)'", next)
                 try await gate.execute("SELECT pg_advisory_unlock(4711)", action: "open the gate")
                 try await next.succeeds()
                 await gate.close()
@@ -133,14 +137,7 @@ extension WholeSystem {
                     try await fleet.until(
                         "SELECT count(*) = \(number) AND max(run_id) = max(run_id) FILTER (WHERE graph_at IS NOT NULL) FROM bda.run",
                         run)
-                    try await fleet.until("the session that holds the snapshot is ended", [run]) {
-                        try await fleet.session.execute(
-                            """
-                            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                            WHERE datname = current_database() AND application_name = 'bda coordinator snapshot'
-                            """, action: "end the session"
-                        ).firstValue == "t"
-                    }
+                    try await fleet.endSnapshotSession(of: run)
                 }
                 #expect(try await run.ended() == .exit(14), run.report)
                 #expect(run.errorText.contains("snapshot_lost"), run.report)
@@ -159,6 +156,18 @@ extension Fleet {
             """
             NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '\(name)')
             """)
+    }
+
+    /// Ends the session in which the coordinator holds the snapshot.
+    fileprivate func endSnapshotSession(of coordinator: Program) async throws {
+        try await until("the session that holds the snapshot is ended", [coordinator]) {
+            try await session.execute(
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'bda coordinator snapshot'
+                """, action: "end the session"
+            ).firstValue == "t"
+        }
     }
 
     fileprivate func snapshotID(of runID: String) async throws -> String {

@@ -33,6 +33,21 @@ import Testing
         #expect(received == Event(run: run, body: body))
     }
 
+    @Test func anEndlessTextFitsAMessage() throws {
+        let text = String(repeating: "\u{1}ä", count: 200_000)
+        let job = JobFailed(
+            jobID: try JobID("20260401t031500123z_7f3a/tripica.charges/0007"), attempt: 1, workerID: "a",
+            outcome: "rejected", code: "22P02", message: text, hint: text, retryAt: nil)
+        let run = RunFailed(exitCode: 11, reason: text, hint: text, failedJobs: [])
+        for bytes in [
+            try WireFormat.encode(Event(run: self.run, body: job)),
+            try WireFormat.encode(Event(run: self.run, body: run)),
+        ] {
+            #expect(bytes.count <= WireFormat.maximumMessageBytes)
+        }
+        #expect(job.message.hasSuffix("…") && run.reason.hasSuffix("…"))
+    }
+
     @Test func idsStayTheSameWhenAnEventIsPublishedAgain() throws {
         let body = JobCompleted(
             jobID: try JobID("20260401t031500123z_7f3a/tripica.charges/0007"), attempt: 1, workerID: "a", rows: 0,

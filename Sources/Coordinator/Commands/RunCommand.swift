@@ -105,7 +105,9 @@ struct RunProgram: Sendable {
         let lock = DateLock(clientID: settings.clientID, environment: settings.environment, businessDate: date)
         if checked.takesOver { try await environment.withSession { try await lock.endHolder(on: $0) } }
         let ledger = Ledger(settings.database, purpose: "coordinator ledger") { try await lock.take(on: $0) }
-        let producer = try await KafkaProducer.make(configuration: kafka, linger: .zero, logger: logger)
+        // run.completed names each dataset: those of a large set of scripts need more than a job's message.
+        let producer = try await KafkaProducer.make(
+            configuration: kafka, linger: .zero, maximumMessageBytes: 900_000, logger: logger)
         let messages = RunMessages(producer: producer, topics: settings.topics, logger: logger)
         let bell = Bell()
         let registry = MetricsRegistry()

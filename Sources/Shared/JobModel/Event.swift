@@ -227,8 +227,9 @@ public struct JobFailed: EventBody {
         self.workerID = workerID
         self.outcome = outcome
         self.code = code
-        self.message = message
-        self.hint = hint
+        // Whole in the ledger: with an endless text the event would not fit a message.
+        self.message = message.clipped(to: 4000)
+        self.hint = hint?.clipped(to: 1000)
         self.retryAt = retryAt
     }
 
@@ -327,8 +328,8 @@ public struct RunFailed: EventBody {
     /// The failure of a run.
     public init(exitCode: Int, reason: String, hint: String?, failedJobs: [String]) {
         self.exitCode = exitCode
-        self.reason = reason
-        self.hint = hint
+        self.reason = reason.clipped(to: 4000)
+        self.hint = hint?.clipped(to: 1000)
         self.failedJobs = Array(failedJobs.prefix(20))
     }
 
@@ -356,4 +357,8 @@ public struct RunLate: EventBody {
 
     /// The same however often the event is published.
     public func stableID(in run: RunContext) -> String { "\(run.runID)/late" }
+}
+
+extension String {
+    fileprivate func clipped(to count: Int) -> String { self.count > count ? prefix(count - 1) + "…" : self }
 }

@@ -72,8 +72,10 @@ public actor KafkaAdmin {
 
     /// Throws when no broker answers within `limit`; the error tells refused connections, unknown names, refused
     /// log-ins and TLS failures apart.
-    public func checkReachable(within limit: Duration) throws {
-        _ = try topics(within: limit)
+    ///
+    /// - Parameter topic: asks for this one only, which costs a large cluster less.
+    public func checkReachable(within limit: Duration, topic: String? = nil) throws {
+        _ = try openHandle().topics(named: topic, configuration: configuration, deadline: .after(limit))
     }
 
     /// The topics that exist, with their numbers of partitions.

@@ -66,6 +66,9 @@ public struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The topic, or the partition of it, does not exist.
     public var isUnknownTopic: Bool { Self.unknownTopic.contains(code) }
 
+    /// A message has more bytes than the client, the topic or the broker takes.
+    public var isMessageTooLarge: Bool { code == .messageTooLarge }
+
     private static let unreachable: Set<Code> = [
         .transport, .allBrokersDown, .resolve, .timedOut, .messageTimedOut, .ssl,
     ]
@@ -134,6 +137,8 @@ extension KafkaError.Code {
             "check BDA_KAFKA_SASL_MECHANISM, BDA_KAFKA_SASL_USERNAME and BDA_KAFKA_SASL_PASSWORD"
         case .ssl:
             "check BDA_KAFKA_SECURITY_PROTOCOL, BDA_KAFKA_SSL_CA_LOCATION and the certificates' names and dates"
+        case .messageTooLarge:
+            "look at max.message.bytes of the topic and message.max.bytes of the brokers; `bda-coordinator setup` makes topics that take 1 MiB"
         case .unknownTopic, Self(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), Self(RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION):
             "create the topics with `bda-coordinator setup`, and check BDA_TOPIC_PREFIX"
         case Self(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED), Self(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED),

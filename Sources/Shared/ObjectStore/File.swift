@@ -175,6 +175,9 @@ extension ObjectStoreError {
         case EACCES, EPERM, EROFS:
             kind = .accessDenied
             hint = "allow this process to write in BDA_OUTPUT"
+        case EFBIG:
+            kind = .noSpace
+            hint = "this process may not write files of that size: look at 'ulimit -f', or lower BDA_MAX_ROW_SIZE_FILE"
         case ENOENT, ENOTDIR:
             kind = .noSuchPlace
             hint = "create the directory, or correct BDA_OUTPUT"

@@ -99,7 +99,7 @@ extension ObjectStoreError {
         case "InvalidTag":
             return (.refused, false, "look at BDA_S3_TAGS")
         case "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull":
-            return (.noSpace, true, nil)
+            return (.noSpace, true, "make room in the store; `bda-coordinator clean` removes what no run needs")
         case .some(let code) where code.hasPrefix("KMS."):
             return (.refused, false, "look at BDA_S3_KMS_KEY_ID and at the key's policy")
         default:

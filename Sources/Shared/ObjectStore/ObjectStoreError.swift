@@ -57,6 +57,11 @@ public struct ObjectStoreError: Error, Sendable, Hashable, CustomStringConvertib
     /// Whether the same request may succeed later. The store itself has tried several times already.
     public internal(set) var isRetryable: Bool
 
+    /// The credentials have run out. Who renews them may do so at any moment, and another process may have newer ones.
+    public var isExpiredSession: Bool {
+        ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"].contains(s3Code)
+    }
+
     /// How often the store tried, when more than once.
     public internal(set) var attempts: Int?
     /// The HTTP status of the answer.

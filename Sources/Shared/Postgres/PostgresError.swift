@@ -25,21 +25,44 @@ public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible 
         self.sqlState = sqlState
         self.message = message
         self.detail = detail
-        self.hint = hint
+        self.hint = hint ?? sqlState.flatMap(Self.hint(for:))
         self.action = action
         self.position = position
         self.isConnectionLost = isConnectionLost
     }
 
     /// Whether the same work may go well later: lost connections, serialization failures and deadlocks, too few
-    /// resources, a server that starts or stops, a lock that was not had in time.
+    /// resources, a server that starts or stops or has become a standby, a lock that was not had in time, a statement
+    /// that somebody cancelled.
     public var isRetryable: Bool {
         guard let sqlState else { return isConnectionLost }
         switch sqlState.prefix(2) {
         case "08", "40", "53": return true
-        default: return ["55P03", "57P01", "57P02", "57P03", "57P05", "25P02", "58030"].contains(sqlState)
+        default:
+            return ["55P03", "57014", "57P01", "57P02", "57P03", "57P05", "25006", "25P02", "58030"].contains(sqlState)
         }
     }
+
+    /// What to do about the states that an operator meets and whose own words do not say it.
+    private static func hint(for sqlState: String) -> String? {
+        switch sqlState {
+        case "25006":
+            "the server takes no changes: it is a standby, or default_transaction_read_only is on; look at BDA_DB_HOST"
+        case "42501": "give the role the rights that deploy/postgres/role.sql lists"
+        case "53100":
+            "the database server's disk is full; 'bda-coordinator clean' drops the tables of runs that nobody shows"
+        case "53200": "the database server is out of memory; fewer slots at a time (BDA_WORKER_SLOTS) need less"
+        case "53300": tooManySessions
+        case "55P03":
+            "somebody locks a table, or waits for an ACCESS EXCLUSIVE lock on it (TRUNCATE, ALTER, VACUUM FULL) and lets nobody pass: look in pg_locks"
+        case "57014": "somebody cancelled the statement"
+        case "58030": "look at the database server's disks and log"
+        default: nil
+        }
+    }
+
+    static let tooManySessions =
+        "raise the server's max_connections or the role's CONNECTION LIMIT, or start fewer workers or slots (BDA_WORKER_SLOTS)"
 
     /// SQLSTATE 23505.
     public var isUniqueViolation: Bool { sqlState == "23505" }

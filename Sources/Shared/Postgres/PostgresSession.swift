@@ -172,6 +172,8 @@ public actor PostgresSession {
         if text.contains("certificate verify failed") {
             return "the authority in BDA_DB_SSLROOTCERT has not signed the server's certificate, or that has expired"
         }
+        if text.contains("too many") || text.contains("connection slots") { return PostgresError.tooManySessions }
+        if text.contains("the database system is") { return "wait until the server has started, or is a primary again" }
         if text.contains("does not exist") { return "check BDA_DB_NAME and BDA_DB_USER" }
         if text.contains("SSL") || text.contains("certificate") {
             return "check BDA_DB_SSLMODE and BDA_DB_SSLROOTCERT"

@@ -220,13 +220,17 @@ public enum WorkTransaction {
     /// Begins, in the run's snapshot or in a fresh one, and returns the transaction's id for `commit`. After `SnapshotLost`
     /// the session can be used for another try.
     ///
-    /// - Parameter tables: with a snapshot, the tables that the script reads.
+    /// - Parameters:
+    ///   - tables: with a snapshot, the tables that the script reads; they are locked in ACCESS SHARE mode.
+    ///   - lockWait: how long these locks are waited for, a minute by default; then it is SQLSTATE 55P03.
     public static func begin(
         in session: PostgresSession, snapshotID: String?, locking tables: [String] = [],
-        isolation: Isolation = .repeatableRead
+        lockWait: Duration? = nil, isolation: Isolation = .repeatableRead
     ) async throws -> String {
         var statements = ["BEGIN ISOLATION LEVEL \(isolation.rawValue)"]
-        if let snapshotID { statements += Snapshot.import(snapshotID, locking: tables) }
+        if let snapshotID {
+            statements += Snapshot.import(snapshotID, locking: tables, within: lockWait ?? Snapshot.lockWait)
+        }
         statements.append("SELECT pg_catalog.pg_current_xact_id()")
         let begun = { try await session.execute(statements.joined(separator: "; "), action: "begin the work") }
         let id = snapshotID == nil ? try await begun() : try await Snapshot.importing(in: session, begun)

@@ -4,7 +4,8 @@ public import Postgres
 /// The ledger, schema `bda` in the warehouse: what is to be done, who does it, what is done.
 ///
 /// One `Ledger` is one session that commits every statement on its own. It is connected at first use and again after it
-/// was lost; the call that finds it lost fails with a retryable `PostgresError`. Calls from many tasks take turns.
+/// was lost or the server takes no changes; the call that finds that out fails with a retryable `PostgresError`. Calls from
+/// many tasks take turns.
 ///
 /// The session's commits do not wait for the disk (`synchronous_commit = off`): a claim that a crash of the server takes
 /// back is simply ready again, and a result, which is committed with a wait by the work's own session, makes everything
@@ -55,7 +56,14 @@ public actor Ledger {
 
     @discardableResult
     func query(_ sql: String, _ parameters: [String?] = [], action: String) async throws -> PostgresResult {
-        try await connected().query(sql, parameters, action: action)
+        let session = try await connected()
+        do {
+            return try await session.query(sql, parameters, action: action)
+        } catch let error as PostgresError where error.sqlState == "25006" {
+            // A session stays read-only; another one may find the server, or its successor, take changes again.
+            await session.close()
+            throw error
+        }
     }
 }
 

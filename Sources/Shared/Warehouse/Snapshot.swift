@@ -14,7 +14,7 @@ public struct Snapshot: Sendable {
     ///
     /// - Parameter tables: qualified names from `tablesRead(by:in:)`.
     public static func export(on session: PostgresSession, locking tables: [String]) async throws -> Snapshot {
-        let statements = holding + lock(tables) + ["SELECT pg_catalog.pg_export_snapshot()"]
+        let statements = holding + lock(tables, within: lockWait) + ["SELECT pg_catalog.pg_export_snapshot()"]
         let id = try await session.execute(statements.joined(separator: "; "), action: "export the run's snapshot")
         return Snapshot(id: id.firstValue ?? "", session: session)
     }
@@ -26,27 +26,33 @@ public struct Snapshot: Sendable {
     public static func adopt(
         _ id: String, on session: PostgresSession, locking tables: [String]
     ) async throws -> Snapshot {
-        let statements = holding + `import`(id, locking: tables) + ["SELECT pg_catalog.pg_export_snapshot()"]
+        let statements =
+            holding + `import`(id, locking: tables, within: lockWait) + ["SELECT pg_catalog.pg_export_snapshot()"]
         let exported = try await importing(in: session) {
             try await session.execute(statements.joined(separator: "; "), action: "take over the run's snapshot")
         }
         return Snapshot(id: exported.firstValue ?? "", session: session)
     }
 
-    private static let holding = [
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "SET LOCAL lock_timeout = '60s'",
-    ]
+    private static let holding = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]
 
-    private static func lock(_ tables: [String]) -> [String] {
+    /// How long the locks on the vault tables are waited for. Whoever waits for an ACCESS EXCLUSIVE lock, which the holders
+    /// of the snapshot keep away, makes all others wait behind it, for as long as it likes; an error names what is the matter.
+    static let lockWait = Duration.seconds(60)
+
+    private static func lock(_ tables: [String], within wait: Duration) -> [String] {
         if tables.isEmpty { return [] }
         let names = tables.map { $0.split(separator: ".").map { SQL.identifier(String($0)) }.joined(separator: ".") }
-        return ["LOCK TABLE \(names.joined(separator: ", ")) IN ACCESS SHARE MODE"]
+        return [
+            "SET LOCAL lock_timeout = \(Int(wait / .milliseconds(1)))",
+            "LOCK TABLE \(names.joined(separator: ", ")) IN ACCESS SHARE MODE", "SET LOCAL lock_timeout = 0",
+        ]
     }
 
     /// The statements that import a snapshot, before any query of their transaction. The locks come first here too: if the
     /// import then goes well, another holder's locks were there until ours were.
-    static func `import`(_ id: String, locking tables: [String]) -> [String] {
-        lock(tables) + ["SET TRANSACTION SNAPSHOT \(SQL.literal(id))"]
+    static func `import`(_ id: String, locking tables: [String], within wait: Duration) -> [String] {
+        lock(tables, within: wait) + ["SET TRANSACTION SNAPSHOT \(SQL.literal(id))"]
     }
 
     /// Runs statements with an import in them. When nobody holds the snapshot any more, the transaction is rolled back and

@@ -4,9 +4,13 @@ import Glibc
 
 /// The signals that a program of ours looks at.
 public enum ProcessSignals {
-    /// Makes a write to a closed socket or pipe an error (EPIPE) instead of the end of the process: libcurl and OpenSSL
-    /// write without `MSG_NOSIGNAL`. Lasts as long as the process.
-    public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
+    /// Makes a write an error instead of the end of the process: to a closed socket or pipe (EPIPE; libcurl and OpenSSL
+    /// write without `MSG_NOSIGNAL`), and past the size that the process may give a file (EFBIG). Lasts as long as the
+    /// process.
+    public static func ignoreWriteSignals() {
+        signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
+    }
 
     /// SIGTERM and SIGINT as they come, in place of their default actions, until the stream is released. Returns when
     /// both are being listened to.

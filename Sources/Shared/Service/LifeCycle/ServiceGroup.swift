@@ -6,7 +6,8 @@ import Glibc
 /// before it, and so on; list what others need first. A second signal cancels all at once. A service that does not even
 /// end when it is cancelled would keep the process for ever: after `cancelLimit` the process ends with `abortCode`.
 ///
-/// SIGPIPE is ignored from `run` on: a peer that hangs up is an error of the call that wrote, not the end of the process.
+/// SIGPIPE and SIGXFSZ are ignored from `run` on: a peer that hangs up, or a file that may not grow, is an error of the
+/// call that wrote, not the end of the process.
 public struct ServiceGroup: Sendable {
     /// One service and how it is stopped.
     public struct Member: Sendable {
@@ -70,7 +71,7 @@ public struct ServiceGroup: Sendable {
     /// Runs the services; returns when all have ended. Throws the error of the first that failed without having been
     /// cancelled. When the calling task is cancelled, all services are. At most one group of a process runs at a time.
     public func run() async throws -> Ending {
-        ProcessSignals.ignoreBrokenPipes()
+        ProcessSignals.ignoreWriteSignals()
         let signals = await ProcessSignals.terminations()
         let stops = members.map { _ in GracefulShutdown() }
         var state = ServiceGroupState(
