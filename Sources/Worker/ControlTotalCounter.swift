@@ -86,11 +86,22 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
         let totals = accumulators.enumerated().compactMap { index, accumulator in
             accumulator.sum.map {
                 ControlTotal(
-                    name: names[index % names.count],
-                    currency: String(decoding: currencies[index / names.count], as: UTF8.self), amount: $0)
+                    name: names[index % names.count], currency: Self.text(of: currencies[index / names.count]),
+                    amount: $0)
             }
         }
         return ControlTotal.sum(totals) ?? []
+    }
+
+    /// The value of a field as it stands in a row: quotes are doubled there, and stand in quoted fields only.
+    private static func text(of field: [UInt8]) -> String {
+        var bytes: [UInt8] = []
+        var isFirstOfPair = false
+        for byte in field {
+            isFirstOfPair = byte == UInt8(ascii: "\"") && !isFirstOfPair
+            if !isFirstOfPair { bytes.append(byte) }
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     func observe(row: UnsafeRawBufferPointer) throws {

@@ -9,7 +9,8 @@ import TestSupport
 extension WholeSystem {
     /// Every connection with TLS and checked certificates, and what must not be found anywhere afterwards.
     @Suite(
-        .enabled(if: TestKafka.isRealExpected, .init(rawValue: TestKafka.skipReason)),
+        .enabled(
+            if: TestKafka.SecureListener.areExpected, .init(rawValue: TestKafka.SecureListener.skipReason)),
         .enabled(if: TestCertificates.areAvailable, "scripts/dev/test.sh makes the certificates"))
     struct EncryptedRunTests {
         /// The settings below a line of the README's section, with the names and files of the tests' servers in them.

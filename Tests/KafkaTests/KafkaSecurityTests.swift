@@ -7,7 +7,8 @@ import TestSupport
 
 /// TLS and log-in on a real broker, with certificates that the test run made.
 @Suite(
-    .timeLimit(.minutes(2)), .enabled(if: TestKafka.isRealExpected, .init(rawValue: TestKafka.skipReason)))
+    .timeLimit(.minutes(2)),
+    .enabled(if: TestKafka.SecureListener.areExpected, .init(rawValue: TestKafka.SecureListener.skipReason)))
 struct KafkaSecurityTests {
     typealias Listener = TestKafka.SecureListener
 

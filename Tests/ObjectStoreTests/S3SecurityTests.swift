@@ -22,6 +22,17 @@ struct S3SecurityTests {
         }
     }
 
+    @Test func `an expired certificate is refused`() async throws {
+        let server = try TLSServer(certificateWithKey: TestCertificates.path("expired-with-key.pem"))
+        let settings = try Self.settings(authority: "ca.pem").merging([
+            "BDA_S3_ENDPOINT": "https://localhost:\(server.port)"
+        ]) { $1 }
+        let store = try TestObjectStore(.s3).open(settings)
+        let error = await expect(.tls) { try await store.check() }
+        #expect(error?.reason.contains("expired") == true)
+        #expect(error?.hint?.contains("renewed") == true)
+    }
+
     @Test(arguments: [
         ("localhost", nil, "AWS_CA_BUNDLE"), ("localhost", "stranger-ca.pem", "AWS_CA_BUNDLE"),
         ("127.0.0.1", "ca.pem", "BDA_S3_ENDPOINT"),

@@ -11,21 +11,13 @@ final class TLSServer {
     private let folder: URL
     private let process = Process()
 
-    init() throws {
+    /// `given` is the file of another certificate with its key.
+    init(certificateWithKey given: String? = nil) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("bda-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        certificate = folder.appendingPathComponent("certificate.pem").path
-        let key = folder.appendingPathComponent("key.pem").path
-
-        let maker = Process()
-        maker.executableURL = URL(fileURLWithPath: Self.program)
-        maker.arguments = [
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-            "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
-        ]
-        maker.standardError = FileHandle.nullDevice
-        try maker.run()
-        maker.waitUntilExit()
+        certificate = given ?? folder.appendingPathComponent("certificate.pem").path
+        let key = given ?? folder.appendingPathComponent("key.pem").path
+        if given == nil { try Self.makeCertificate(certificate, key: key) }
 
         let output = Pipe()
         process.executableURL = URL(fileURLWithPath: Self.program)
@@ -47,6 +39,18 @@ final class TLSServer {
             throw POSIXError(.EADDRNOTAVAIL)
         }
         port = found
+    }
+
+    private static func makeCertificate(_ certificate: String, key: String) throws {
+        let maker = Process()
+        maker.executableURL = URL(fileURLWithPath: program)
+        maker.arguments = [
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+            "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
+        ]
+        maker.standardError = FileHandle.nullDevice
+        try maker.run()
+        maker.waitUntilExit()
     }
 
     deinit {

@@ -90,6 +90,14 @@ public enum TestKafka: String, Sendable, CaseIterable {
         /// As `logIn`, of an Apache Kafka 3.
         case kafka3 = "SCRAM"
 
+        /// Whether tests on them shall run (and fail if there are none).
+        public static var areExpected: Bool {
+            tls.isAvailable || TestKafka.environment["BDA_TEST_REQUIRE_KAFKA"] == "1"
+        }
+
+        /// Why they are skipped.
+        public static let skipReason = "BDA_TEST_KAFKA_SSL and its fellows are not set; scripts/dev/test.sh starts them"
+
         /// Whether there is one; Kafka 3 is started on request only.
         public var isAvailable: Bool { address != nil }
 

@@ -30,6 +30,12 @@ import Testing
                 == ["net EUR 15.00"])
     }
 
+    @Test func currenciesAreWhatTheRowsMeanByThem() throws {
+        #expect(
+            try totals([#"1,"a""b",1.00"#, #"2,"""",2.00"#, "3,\"x,\ny\",4.00", #"4,"""""",8.00"#, #"5,"a""b",0.50"#])
+                == [#"net " 2.00"#, #"net "" 8.00"#, #"net a"b 1.50"#, "net x,\ny 4.00"])
+    }
+
     @Test func nullsAddNothingAndNoRowsHaveNoTotals() throws {
         #expect(try totals(["1,EUR,", "2,EUR,1.00"]) == ["net EUR 1.00"])
         #expect(try totals(["1,EUR,"]) == [])

@@ -27,7 +27,9 @@ extension ObjectStoreError {
             hint =
                 error.detail.contains("subject name")
                 ? "the certificate has other names: look at BDA_S3_ENDPOINT and BDA_S3_PATH_STYLE"
-                : "give the store's certificate authority in AWS_CA_BUNDLE (a PEM file)"
+                : error.detail.contains("expired")
+                    ? "the store's certificate has to be renewed"
+                    : "give the store's certificate authority in AWS_CA_BUNDLE (a PEM file)"
         case CurlError.replyTooLong.code:
             kind = .badReply
             isRetryable = false
