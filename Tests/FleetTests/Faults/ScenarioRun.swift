@@ -294,7 +294,7 @@ actor ScenarioRun {
         case .workerStopped: workers[worker]?.signal(SIGTERM)
         case .workersJoinAndLeave:
             let guest = "worker\(scenario.workers + 1)"
-            try startWorker(guest)
+            if !wanted.contains(guest) { try startWorker(guest) }
             workers[worker]?.signal(SIGTERM)
             healings.append { await self.dismiss(guest) }
         case .coordinatorKilledBeforeGraph, .coordinatorKilledWithSnapshot, .coordinatorKilledAfterSnapshot,

@@ -1,6 +1,7 @@
 import BlockingIO
 import Foundation
 import Glibc
+import TestSupport
 
 /// A loopback proxy in front of an S3 server that knows HTTP: it can answer in the server's place, spoil an answer, or break
 /// a connection at a chosen point of a chosen request.
