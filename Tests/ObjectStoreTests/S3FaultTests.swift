@@ -382,7 +382,8 @@ import Testing
         try await upload.abort()
     }
 
-    @Test func `a conflict repeats a put, but a Complete needs all parts again`() async throws {
+    @Test(arguments: [(409, "ConditionalRequestConflict"), (400, "InvalidPart")])
+    func `a conflict repeats a put, but a Complete needs all parts again`(status: Int, code: String) async throws {
         let puts = Answers([
             .answer(409, body: Self.fault("ConditionalRequestConflict")),
             .answer(200, headers: ["ETag": "\"1\"", "x-amz-checksum-sha256": SHA256.hash([1]).base64]),
@@ -390,7 +391,7 @@ import Testing
         let server = try FaultServer { request in
             switch (request.method, request.has("uploads"), request.has("partNumber")) {
             case ("POST", true, _): .answer(200, body: Self.created)
-            case ("POST", false, _): .answer(409, body: Self.fault("ConditionalRequestConflict"))
+            case ("POST", false, _): .answer(status, body: Self.fault(code))
             case ("PUT", _, true): .answer(200, headers: ["ETag": "\"p\""])
             default: puts.next(request)
             }

@@ -81,6 +81,24 @@ struct PostgresSessionTests {
         }
     }
 
+    /// The reset has arrived before the statement is sent: then sending fails, and libpq still calls the connection good.
+    @Test func aStatementThatCannotBeSentIsALostConnection() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let proxy = try TCPProxy(to: role.port)
+            var proxied = role
+            proxied.host = "127.0.0.1"
+            proxied.port = proxy.port
+            let session = try await PostgresSession.connect(proxied, purpose: "test")
+            proxy.close()
+            let error = await #expect(throws: PostgresError.self) {
+                try await session.execute("SELECT 1", action: "ask")
+            }
+            #expect(error?.isConnectionLost == true)
+            #expect(error?.isRetryable == true)
+            await session.close()
+        }
+    }
+
     @Test func cancelEndsARunningStatement() async throws {
         try await TestPostgres.withDatabase { role, _ in
             let session = try await PostgresSession.connect(role, purpose: "test")

@@ -64,6 +64,8 @@ max_connections = 200
 shared_buffers = '256MB'
 max_wal_size = '2GB'
 max_locks_per_transaction = 256
+# A start after a crash need not open every file.
+recovery_init_sync_method = syncfs
 CONF
     if [ -n "${certificates:-}" ]; then
         # A key must belong to the server's user, and be nobody else's to read.

@@ -11,7 +11,7 @@ cd "$repo"
 
 usage() {
     cat <<'TEXT'
-usage: scripts/dev/soak.sh [--scenarios N] [--seed S] [--only I]
+usage: scripts/dev/soak.sh [--scenarios N] [--seed S] [--fault TEXT] [--only I]
 
 Builds, starts throw-away servers on free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS) and plays scenarios:
 a coordinator and workers as real processes export a business date while they are killed, frozen and stopped, servers are
@@ -21,6 +21,7 @@ ended that did not end well. Every twenty scenarios in a row have each kind of f
 
   --scenarios N    how many (default 200, about 10 seconds each)
   --seed S         which: the same seed and number are the same scenario (default 1)
+  --fault TEXT     only scenarios with a fault whose name holds the text; docs/reliability.md has the names
   --only I         only scenario I of the seed, counted from 0
   --help           this text
 
@@ -34,16 +35,22 @@ environment:
 examples:
   scripts/dev/soak.sh
   scripts/dev/soak.sh --scenarios 20 --seed 7
+  scripts/dev/soak.sh --fault 'coordinator killed' --scenarios 5
   scripts/dev/soak.sh --seed 7 --only 3
 TEXT
 }
 
-scenarios=200 seed=1 only=
+scenarios=200 seed=1 only='' kind=''
 while [ $# -gt 0 ]; do
     case $1 in
         --scenarios | --seed | --only)
             [[ ${2:-} =~ ^[0-9]{1,9}$ ]] || fail "$1 needs a number" "See scripts/dev/soak.sh --help"
             printf -v "${1#--}" %s "$2"
+            shift
+            ;;
+        --fault)
+            [ -n "${2:-}" ] || fail "--fault needs a value" "docs/reliability.md has the names of faults"
+            kind=$2
             shift
             ;;
         -h | --help)
@@ -70,12 +77,13 @@ start_test_servers with-kafka
 logs=$repo/.build/soak-logs
 rm -rf "$logs"
 export BDA_TEST_FAULTS=1 BDA_TEST_FAULTS_SCENARIOS=$scenarios BDA_TEST_FAULTS_SEED=$seed BDA_TEST_FAULTS_LOGS=$logs
+export BDA_TEST_FAULTS_KIND=$kind
 export BDA_TEST_FAULTS_REPORT=$scratch/log/scenarios
 if [ -n "$only" ]; then
     export BDA_TEST_FAULTS_ONLY=$only
     say "scenario $only of seed $seed"
 else
-    say "$scenarios scenarios of seed $seed"
+    say "$scenarios scenarios of seed $seed${kind:+ with '$kind'}"
 fi
 : >"$BDA_TEST_FAULTS_REPORT"
 spawn TERM tail -n +1 -f "$BDA_TEST_FAULTS_REPORT"
@@ -91,5 +99,6 @@ printf '\n%s scenarios, %s wrong\n' "$played" "$wrong"
 if [ "$status" -ne 0 ] || [ "$wrong" -ne 0 ] || [ "$played" -eq 0 ]; then
     mkdir -p "$logs"
     cp -r "$scratch/log" "$logs/servers"
+    [ "$played" -gt 0 ] || [ -z "$kind" ] || fail "no scenario was played" "Is there a fault '$kind'? docs/reliability.md has the names."
     fail "not all outcomes were right" "What programs, tests and servers wrote lies in $logs"
 fi

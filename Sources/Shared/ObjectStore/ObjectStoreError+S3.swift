@@ -84,6 +84,9 @@ extension ObjectStoreError {
             return (.preconditionFailed, false, nil)
         case "ConditionalRequestConflict", "OperationAborted":
             return (.conflict, true, nil)
+        case "InvalidPart", "InvalidPartOrder":
+            // The store has other parts than its answers said: only a new upload helps.
+            return (.conflict, true, nil)
         case "SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
             "RequestThrottledException", "TooManyRequests", "TooManyRequestsException", "RequestLimitExceeded",
             "BandwidthLimitExceeded":

@@ -75,11 +75,13 @@ public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible 
         "unable to \(action): \(message)" + (sqlState.map { " (SQLSTATE \($0))" } ?? "")
     }
 
+    /// libpq's own error, not the server's. The connection is of no use any more, although libpq calls it good after a write
+    /// that failed.
     static func fromConnection(_ connection: OpaquePointer?, action: String, hint: String? = nil) -> PostgresError {
         let text = connection.flatMap { PQerrorMessage($0) }.map { String(cString: $0) } ?? "out of memory"
         return PostgresError(
             sqlState: nil, message: oneLine(text), hint: hint, action: action,
-            isConnectionLost: connection.map { PQstatus($0) == CONNECTION_BAD } ?? true)
+            isConnectionLost: true)
     }
 
     static func fromResult(

@@ -11,12 +11,16 @@ enum FaultSettings {
     /// The file that a line for each scenario is added to; standard output when nil.
     static let report = variables["BDA_TEST_FAULTS_REPORT"]
 
-    /// How many scenarios, of which seed; or a single one.
+    /// How many scenarios, of which seed, with which kind of fault; or a single one.
     static let scenarios: [Scenario] = {
         let number = { (name: String) in variables["BDA_TEST_FAULTS_\(name)"].flatMap { Int($0) } }
         let seed = UInt64(number("SEED") ?? 1)
-        let indices = number("ONLY").map { $0...$0 } ?? 0...((number("SCENARIOS") ?? 20) - 1)
-        return indices.map { Scenario(seed: seed, index: $0) }
+        if let only = number("ONLY") { return [Scenario(seed: seed, index: only)] }
+        let all = (0..<10_000).lazy.map { Scenario(seed: seed, index: $0) }
+        let kind = variables["BDA_TEST_FAULTS_KIND"] ?? ""
+        return Array(
+            all.filter { kind.isEmpty || $0.faults.contains { $0.kind.rawValue.contains(kind) } }
+                .prefix(number("SCENARIOS") ?? 20))
     }()
 }
 

@@ -12,17 +12,26 @@ actor Observer {
         let deadline = ContinuousClock.now + .seconds(30)
         while true {
             do {
-                if session == nil {
-                    session = try await PostgresSession.connect(configuration, purpose: "observer")
-                }
-                return try await session!.execute(sql, action: "look").rows
+                let current = try await connected()
+                return try await current.execute(sql, action: "look").rows
             } catch let error as PostgresError where error.isConnectionLost || error.isRetryable {
-                await session?.close()
                 session = nil
                 guard ContinuousClock.now < deadline else { throw error }
                 try await Task.sleep(for: .milliseconds(100))
             }
         }
+    }
+
+    private func connected() async throws -> PostgresSession {
+        if let session { return session }
+        let new = try await PostgresSession.connect(configuration, purpose: "observer")
+        // Another call may have been faster.
+        if let session {
+            await new.close()
+            return session
+        }
+        session = new
+        return new
     }
 
     /// The first value of a query.

@@ -42,6 +42,7 @@ enum Moment: Int, Sendable, CaseIterable, Comparable {
 enum FaultKind: String, Sendable, CaseIterable {
     case workerKilled = "worker killed"
     case workerFrozen = "worker frozen"
+    case workerFrozenInUpload = "worker frozen in an upload"
     case workerStopped = "worker stopped"
     case workersJoinAndLeave = "workers join and leave"
     case coordinatorKilledBeforeGraph = "coordinator killed before the graph"
@@ -72,6 +73,7 @@ enum FaultKind: String, Sendable, CaseIterable {
     case conditionRefused = "store answers 412"
     case answersLost = "store's answers lost"
     case storeUnreachable = "store unreachable"
+    case storeSlow = "store slow"
     case messagesForged = "messages forged"
     case messagesRepeated = "messages repeated"
     case garbage = "garbage on all topics"
@@ -96,7 +98,8 @@ enum FaultKind: String, Sendable, CaseIterable {
             [.graph, .vaultJobs, .runJobs, .verified, .published]
         case .databaseSilent, .databaseSlow: Moment.running
         case .commitReplyLost: [.start, .vaultJobs]
-        case .storeErrors, .storeThrottles, .uploadReset, .answersLost, .wrongETag, .errorInSuccess:
+        case .workerFrozenInUpload: [.start, .graph]
+        case .storeErrors, .storeThrottles, .storeSlow, .uploadReset, .answersLost, .wrongETag, .errorInSuccess:
             [.start, .vaultJobs]
         case .conditionRefused: [.start]
         case .storeUnreachable: [.vaultJobs, .runJobs, .verified]

@@ -70,6 +70,8 @@ extension ScenarioRun {
             let count = try await observer.value(query)
             if count != "0" { problems.append("\(what): \(count ?? "?")") }
         }
+        let complete = try await observer.rows("SELECT run_id FROM bda.run WHERE state = 'closed'").compactMap { $0[0] }
+        for runID in runsShown.subtracting(complete) { problems.append("latest named run \(runID), which failed") }
         let newest = try await observer.value(
             "SELECT run_id FROM bda.run WHERE state = 'closed' ORDER BY published_at DESC LIMIT 1")
         let shown = try await observer.value("SELECT pg_get_viewdef('report_oibl.data_charges'::regclass)")

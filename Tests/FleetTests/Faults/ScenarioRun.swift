@@ -38,8 +38,12 @@ actor ScenarioRun {
     private var coordinatorStarts = 0
     private var killed: Set<pid_t> = []
     private(set) var isComplete = false
+    /// Every run that `latest` has named.
+    private(set) var runsShown: Set<String> = []
     /// What undoes the faults, when all have happened.
     private var healings: [@Sendable () async throws -> Void] = []
+    /// What is looked at when the date is complete.
+    private var aftermath: [@Sendable () async throws -> Void] = []
 
     private static let limit = Duration.seconds(60)
 
@@ -107,6 +111,7 @@ actor ScenarioRun {
             _ = await reader.result
             throw error
         }
+        for look in aftermath { try await look() }
         supervisor.cancel()
         try await supervisor.value
         reader.cancel()
@@ -154,6 +159,10 @@ actor ScenarioRun {
             "BDA_DB_PORT": "\(database.port)", "BDA_S3_ENDPOINT": "http://127.0.0.1:\(store.port)",
             "BDA_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:\(broker.port)",
         ]
+        if scenario.faults.contains(where: { $0.kind == .commitReplyLost }) {
+            // The proxy looks for a text in what it passes on.
+            settings["BDA_DB_SSLMODE"] = "disable"
+        }
         for fault in scenario.faults where fault.kind == .clockAhead || fault.kind == .clockBehind {
             // One of the workers, or the coordinator.
             let number = fault.choice % (scenario.workers + 1)
@@ -254,6 +263,7 @@ actor ScenarioRun {
     private func endPrograms() async throws {
         wanted = []
         for program in sleepers { program.signal(SIGCONT) }
+        store.release()
         for program in workers.values { program.signal(SIGTERM) }
         for program in workers.values {
             judge(program, try await program.ended(within: .seconds(30)), mayEndWith: [0, 20, 21, 22, 32])
@@ -273,6 +283,7 @@ actor ScenarioRun {
                     let export = try await PublishedExport.read(latest.bytes, in: fleet.store)
                     if let difference = export.difference(from: reference) { return "latest: \(difference)" }
                     seen = latest.bytes
+                    runsShown.insert(export.run.run.runID.description)
                 }
                 try await Task.sleep(for: .milliseconds(200))
             }
@@ -291,10 +302,11 @@ actor ScenarioRun {
         case .workerKilled:
             if let program = try await workerAtGate(fault) { await kill(program) }
         case .workerFrozen: try await freezeWorker(fault)
+        case .workerFrozenInUpload: freezeInUpload(fault)
         case .workerStopped: workers[worker]?.signal(SIGTERM)
         case .workersJoinAndLeave:
             let guest = "worker\(scenario.workers + 1)"
-            try startWorker(guest)
+            if !wanted.contains(guest) { try startWorker(guest) }
             workers[worker]?.signal(SIGTERM)
             healings.append { await self.dismiss(guest) }
         case .coordinatorKilledBeforeGraph, .coordinatorKilledWithSnapshot, .coordinatorKilledAfterSnapshot,
@@ -358,7 +370,7 @@ actor ScenarioRun {
         guard let program = try await workerAtGate(fault) else { return }
         program.signal(SIGSTOP)
         // Somebody must be left to work.
-        if fault.choice % 2 == 0 || frozenToTheEnd + 1 == scenario.workers {
+        if fault.choice % 2 == 0 || frozenToTheEnd + 1 >= scenario.workers {
             healings.append { program.signal(SIGCONT) }
             let id = program.name.split(separator: "-").dropLast().joined(separator: "-")
             let deadline = ContinuousClock.now + .seconds(15)
@@ -374,6 +386,31 @@ actor ScenarioRun {
         } else {
             frozenToTheEnd += 1
             wakeAtEnd(program)
+        }
+    }
+
+    /// Freezes a worker while a request to the store is under way, which reaches the store when the date is complete: the
+    /// worker's successor has written the object long before, and a reader has followed `latest` to it.
+    private func freezeInUpload(_ fault: Scenario.Fault) {
+        guard frozenToTheEnd + 1 < scenario.workers else {
+            notes.append("nobody would be left to work")
+            return
+        }
+        frozenToTheEnd += 1
+        store.spoil(1, .held) { $0.isWrite && !$0.isManifest }
+        aftermath.append { await self.noteUnlessHappened(fault, self.store.heldTarget != nil) }
+        Task {
+            while store.heldTarget == nil, !isComplete { try await Task.sleep(for: .milliseconds(10)) }
+            guard let target = store.heldTarget, let runID = ObjectLayout.runID(ofKey: target) else { return }
+            // /bucket/…/<system>/<dataset>/dt=…/run=…/part-<partition>-<number>.csv
+            let path = target.prefix { $0 != "?" }.split(separator: "/")
+            guard let date = path.firstIndex(where: { $0.hasPrefix("dt=") }), date >= 2 else { return }
+            let partition = path[path.count - 1].split(separator: "-")[1]
+            let job = "\(runID)/\(path[date - 2]).\(path[date - 1])/\(partition)"
+            if let worker = try await observer.value("SELECT worker_id FROM bda.job WHERE job_id = '\(job)'") {
+                workers[worker]?.signal(SIGSTOP)
+                if let program = workers[worker] { sleepers.append(program) }
+            }
         }
     }
 
@@ -418,8 +455,9 @@ actor ScenarioRun {
         let lines = Array(workerLines.values)
         for line in lines { line.loseReply(to: "COMMIT") }
         if fault.choice % 2 == 0 { coordinatorLine.loseReply(to: "bda.enter_state") }
-        healings.append { [coordinatorLine] in
-            for line in lines + [coordinatorLine] { line.keepReplies() }
+        aftermath.append {
+            await self.noteUnlessHappened(fault, (lines + [self.coordinatorLine]).contains { $0.lostReplies > 0 })
+            for line in lines + [self.coordinatorLine] { line.keepReplies() }
         }
     }
 
@@ -480,6 +518,7 @@ actor ScenarioRun {
             store.spoil(
                 count, after ? .answerReplaced(200, code: "InternalError") : .errorInSuccess, where: { $0.isCompletion }
             )
+        case .storeSlow: store.spoil(30, .slow(.milliseconds(100))) { _ in true }
         case .uploadReset: store.spoil(count, .resetInBody) { $0.method == "PUT" }
         case .wrongETag: store.spoil(1 + count % 2, .wrongETag) { $0.isPartUpload }
         case .conditionRefused:
@@ -494,7 +533,14 @@ actor ScenarioRun {
             store.refuse(false)
         default: preconditionFailure("\(fault.kind) is no fault of the store")
         }
-        healings.append { [store] in store.heal() }
+        let hits = store.hits
+        aftermath.append { [store] in
+            if fault.kind != .storeUnreachable { await self.noteUnlessHappened(fault, store.hits > hits) }
+        }
+    }
+
+    private func noteUnlessHappened(_ fault: Scenario.Fault, _ hasHappened: Bool) {
+        if !hasHappened { notes.append("\(fault.kind.rawValue): came to nothing") }
     }
 
     private func untilBrokerAnswers() async throws {

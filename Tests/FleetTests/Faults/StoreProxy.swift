@@ -1,6 +1,7 @@
 import BlockingIO
 import Foundation
 import Glibc
+import TestSupport
 
 /// A loopback proxy in front of an S3 server that knows HTTP: it can answer in the server's place, spoil an answer, or break
 /// a connection at a chosen point of a chosen request.
@@ -35,6 +36,8 @@ final class StoreProxy: Sendable {
         case answerLost
         /// The answer waits.
         case slow(Duration)
+        /// The store is not asked before `release`.
+        case held
     }
 
     private struct Rule: Sendable {
@@ -47,6 +50,8 @@ final class StoreProxy: Sendable {
         var isRefusing = false
         var rules: [Rule] = []
         var hits = 0
+        var heldTarget: String?
+        var isReleased = false
         var clients: Set<Int32> = []
     }
 
@@ -61,6 +66,7 @@ final class StoreProxy: Sendable {
                 }
                 state.rules[index].left -= 1
                 state.hits += 1
+                if state.rules[index].fault == .held { state.heldTarget = request.target }
                 return state.rules[index].fault
             }
         }
@@ -71,6 +77,12 @@ final class StoreProxy: Sendable {
 
     /// Where clients connect.
     var port: Int { listener.port }
+
+    /// Path and query of the request that is held.
+    var heldTarget: String? { shared.state.withLock { $0.heldTarget } }
+
+    /// Lets go what is held, now and later.
+    func release() { shared.state.withLock { $0.isReleased = true } }
 
     /// How many requests had a fault.
     var hits: Int { shared.state.withLock { $0.hits } }
@@ -88,7 +100,7 @@ final class StoreProxy: Sendable {
             }
             if isServed {
                 var exchange = Exchange(client: client, target: target)
-                while exchange.serveNext(shared.fault) {}
+                while exchange.serveNext(shared.fault, isReleased: { shared.state.withLock { $0.isReleased } }) {}
                 exchange.end()
                 shared.state.withLock { _ = $0.clients.remove(client) }
             } else {
@@ -111,17 +123,10 @@ final class StoreProxy: Sendable {
         }
     }
 
-    /// No more faults.
-    func heal() {
-        shared.state.withLock { state in
-            state.rules = []
-            state.isRefusing = false
-        }
-    }
-
     /// Ends the proxy and its connections.
     func close() {
         listener.close()
+        release()
         refuse(true)
     }
 }
@@ -144,7 +149,9 @@ private struct Exchange {
     }
 
     /// Serves one request. False when the connection is over.
-    mutating func serveNext(_ fault: (StoreProxy.Request) -> StoreProxy.Fault?) -> Bool {
+    mutating func serveNext(
+        _ fault: (StoreProxy.Request) -> StoreProxy.Fault?, isReleased: () -> Bool
+    ) -> Bool {
         guard var head = Self.head(from: client, &fromClient) else { return false }
         let request = StoreProxy.Request(
             method: head.first[0], target: head.first.count > 1 ? head.first[1] : "", length: head.length ?? 0)
@@ -163,6 +170,7 @@ private struct Exchange {
         switch fault {
         case .refuse(let status, let code): return answer(status, code, to: request)
         case .errorInSuccess: return answer(200, "InternalError", to: request)
+        case .held: while !isReleased() { usleep(10_000) }
         default: break
         }
         let bytes = Array((head.lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + body

@@ -101,7 +101,7 @@ struct Forger {
     func sendGarbage(_ generator: inout SeededGenerator) async throws {
         var messages: [KafkaMessage] = []
         for topic in [topics.jobs, topics.events, topics.runs, topics.deadLetters] {
-            for length in [0, 1, 17, 300, 100_000] {
+            for length in [0, 1, 17, 300, 60_000] {
                 let value = (0..<length).map { _ in UInt8.random(in: 0...255, using: &generator) }
                 messages.append(KafkaMessage(topic: topic, value: value))
                 messages.append(

@@ -3,14 +3,14 @@ import Foundation
 import Glibc
 
 /// A listening socket on 127.0.0.1. Each connection is served on a thread of its own, which owns its descriptor.
-final class LoopbackListener: Sendable {
+public final class LoopbackListener: Sendable {
     /// Where it listens.
-    let port: Int
+    public let port: Int
     private let descriptor: Int32
     private let isClosed = DispatchSemaphore(value: 0)
 
     /// Listens on a port, or on any that is free.
-    init(port: Int = 0, serve: @escaping @Sendable (_ connection: Int32) -> Void) throws {
+    public init(port: Int = 0, serve: @escaping @Sendable (_ connection: Int32) -> Void) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         descriptor = listener
         var isReused: Int32 = 1
@@ -43,15 +43,15 @@ final class LoopbackListener: Sendable {
     }
 
     /// Listens no more; connections stay. To be called once.
-    func close() {
+    public func close() {
         shutdown(descriptor, Int32(SHUT_RDWR))
         isClosed.wait()
     }
 }
 
 /// Blocking calls on sockets of this machine.
-enum Loopback {
-    static func address(port: Int) -> sockaddr_in {
+public enum Loopback {
+    fileprivate static func address(port: Int) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian
@@ -60,7 +60,7 @@ enum Loopback {
     }
 
     /// A connection to a port; nil when nobody listens.
-    static func connect(to port: Int) -> Int32? {
+    public static func connect(to port: Int) -> Int32? {
         let connection = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = address(port: port)
         let isConnected = withUnsafePointer(to: &address) { address in
@@ -77,13 +77,13 @@ enum Loopback {
     }
 
     /// A proxy must not hold small packets back.
-    static func setNoDelay(_ connection: Int32) {
+    public static func setNoDelay(_ connection: Int32) {
         var isOn: Int32 = 1
         setsockopt(connection, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
     }
 
     /// The next bytes; empty at the end, nil when the connection is broken.
-    static func receive(_ connection: Int32) -> [UInt8]? {
+    public static func receive(_ connection: Int32) -> [UInt8]? {
         while true {
             var count = 0
             let bytes = [UInt8](unsafeUninitializedCapacity: 64 * 1024) { buffer, initialized in
@@ -96,8 +96,7 @@ enum Loopback {
     }
 
     /// Sends everything; false when the connection is broken.
-    static func send(_ connection: Int32, _ bytes: some Collection<UInt8>) -> Bool {
-        let bytes = Array(bytes)
+    public static func send(_ connection: Int32, _ bytes: [UInt8]) -> Bool {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -111,7 +110,7 @@ enum Loopback {
     }
 
     /// Ends a connection with a reset, also while other threads are in a call on it. The descriptor stays open.
-    static func reset(_ connection: Int32) {
+    public static func reset(_ connection: Int32) {
         var nowhere = sockaddr()
         nowhere.sa_family = sa_family_t(AF_UNSPEC)
         _ = Glibc.connect(connection, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))

@@ -6,9 +6,9 @@ import Glibc
 ///
 /// Two threads a connection, one for each direction. Descriptors are closed by the second thread to end, so that no control
 /// call ever meets a number that belongs to somebody else.
-final class TCPProxy: Sendable {
+public final class TCPProxy: Sendable {
     /// What happens to bytes and connections.
-    enum Way: Sendable, Hashable {
+    public enum Way: Sendable, Hashable {
         /// They pass.
         case open
         /// Each chunk of bytes waits.
@@ -59,10 +59,10 @@ final class TCPProxy: Sendable {
     }
 
     /// Where clients connect.
-    var port: Int { listener.port }
+    public var port: Int { listener.port }
 
     /// Passes connections on to a port of 127.0.0.1.
-    init(port: Int = 0, to target: Int) throws {
+    public init(port: Int = 0, to target: Int) throws {
         self.target = target
         let shared = Shared()
         self.shared = shared
@@ -70,29 +70,29 @@ final class TCPProxy: Sendable {
     }
 
     /// Changes what happens from now on. `refusing` also resets what is connected.
-    func set(_ way: Way) {
+    public func set(_ way: Way) {
         shared.state.withLock { $0.way = way }
         if way == .refusing { reset() }
     }
 
     /// Resets all connections.
-    func reset() {
+    public func reset() {
         shared.state.withLock { state in
             for connection in state.connections.values { connection.reset() }
         }
     }
 
     /// The next request that holds the text reaches the server, and its reply is lost with the connection.
-    func loseReply(to text: String) { shared.state.withLock { $0.lostReplyTo = Array(text.utf8) } }
+    public func loseReply(to text: String) { shared.state.withLock { $0.lostReplyTo = Array(text.utf8) } }
 
     /// Forgets an order of `loseReply` that was not carried out.
-    func keepReplies() { shared.state.withLock { $0.lostReplyTo = nil } }
+    public func keepReplies() { shared.state.withLock { $0.lostReplyTo = nil } }
 
     /// How many replies were lost by order.
-    var lostReplies: Int { shared.state.withLock { $0.lostReplies } }
+    public var lostReplies: Int { shared.state.withLock { $0.lostReplies } }
 
     /// Ends the proxy and its connections.
-    func close() {
+    public func close() {
         listener.close()
         set(.refusing)
     }
