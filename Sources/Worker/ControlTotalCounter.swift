@@ -20,6 +20,9 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
         var scale = -1
         var wide: ExactDecimal?
 
+        var isEmpty: Bool { scale < 0 && wide == nil }
+
+        /// Nil when it does not fit.
         var sum: ExactDecimal? {
             guard scale >= 0 else { return wide }
             let value = ExactDecimal(unscaled: Int128(narrow), scale: scale)
@@ -29,11 +32,7 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
 
         /// False when the sum does not fit.
         mutating func add(_ value: ExactDecimal) -> Bool {
-            guard let sum else {
-                wide = value
-                return true
-            }
-            wide = sum.adding(value)
+            wide = isEmpty ? value : sum?.adding(value)
             scale = -1
             narrow = 0
             return wide != nil
@@ -81,27 +80,35 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
 
     deinit { fields.deallocate() }
 
-    /// The sums so far. A column without any value in a currency has none.
+    /// The sums so far. A column without any value in a currency has none. Throws when one does not fit.
     var totals: [ControlTotal] {
-        let totals = accumulators.enumerated().compactMap { index, accumulator in
-            accumulator.sum.map {
-                ControlTotal(
-                    name: names[index % names.count], currency: Self.text(of: currencies[index / names.count]),
-                    amount: $0)
+        get throws {
+            var totals: [ControlTotal] = []
+            for (index, accumulator) in accumulators.enumerated() where !accumulator.isEmpty {
+                let name = names[index % names.count]
+                guard let sum = accumulator.sum else { throw Self.tooLarge(name) }
+                totals.append(
+                    ControlTotal(name: name, currency: Self.text(of: currencies[index / names.count]), amount: sum))
             }
+            // Sorts them; each is the only one of its column and currency.
+            guard let sorted = ControlTotal.sum(totals) else { throw Self.tooLarge(names.joined(separator: ", ")) }
+            return sorted
         }
-        return ControlTotal.sum(totals) ?? []
     }
 
-    /// The value of a field as it stands in a row: quotes are doubled there, and stand in quoted fields only.
+    /// The text of a field: a quote in it is still doubled, and stands in no field that was not quoted.
     private static func text(of field: [UInt8]) -> String {
         var bytes: [UInt8] = []
-        var isFirstOfPair = false
-        for byte in field {
-            isFirstOfPair = byte == UInt8(ascii: "\"") && !isFirstOfPair
-            if !isFirstOfPair { bytes.append(byte) }
+        var index = 0
+        while index < field.count {
+            bytes.append(field[index])
+            index += field[index] == UInt8(ascii: "\"") ? 2 : 1
         }
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func tooLarge(_ column: String) -> NotSummable {
+        NotSummable(column: column, value: "more than 38 digits")
     }
 
     func observe(row: UnsafeRawBufferPointer) throws {
@@ -133,7 +140,7 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
         guard let value = ExactDecimal.parse(text) else {
             throw NotSummable(column: name, value: String(decoding: text, as: UTF8.self))
         }
-        guard accumulator.add(value) else { throw NotSummable(column: name, value: "too large a sum") }
+        guard accumulator.add(value) else { throw Self.tooLarge(name) }
         // From now on values of this scale take the fast way.
         accumulator.scale = value.scale
     }
@@ -143,6 +150,10 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
         guard text.count <= 18 else { return nil }
         var index = text[0] == UInt8(ascii: "-") ? 1 : 0
         let isNegative = index == 1
+        // What is no number (no digit before or after the point) is left to the careful way, which says so.
+        guard index < text.count, text[index] != UInt8(ascii: "."), text[text.count - 1] != UInt8(ascii: ".") else {
+            return nil
+        }
         var value: Int64 = 0
         var point = -1
         while index < text.count {

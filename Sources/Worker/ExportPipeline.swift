@@ -45,7 +45,7 @@ struct ExportPipeline {
                     var parts: [PartRecord] = []
                     for full in files.dropLast() { parts.append(try await full.finish()) }
                     parts.append(try await file.finish(with: sending, rows: rows - rowsBefore))
-                    return Output(parts: parts, rows: rows, totals: counter.totals)
+                    return Output(parts: parts, rows: rows, totals: try counter.totals)
                 }
                 let rowsRead = await session.copiedRows
                 let (full, endsFile, rowsInFile) = (sending, state == .fileFull, rowsRead - rowsBefore)

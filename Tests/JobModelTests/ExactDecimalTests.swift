@@ -11,7 +11,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "-", ".", "1.2.3", "NaN", "Infinity", "1e5", "+1", " 1", "1,5", "999999999999999999999999999999999999999",
+        "", "-", ".", "1.2.3", "NaN", "Infinity", "1e5", "+1", " 1", "1,5", "1.", ".5", "-.5",
+        "1000000000000000000000.", "999999999999999999999999999999999999999",
     ])
     func whatIsNoNumberIsRefused(_ text: String) {
         #expect(throws: InvalidValue.self) { try ExactDecimal(text) }
@@ -34,6 +35,10 @@ import Testing
         let large = ExactDecimal(unscaled: Int128.max, scale: 0)
         #expect(large.adding(ExactDecimal(unscaled: 1, scale: 0)) == nil)
         #expect(large.adding(try ExactDecimal("0.1")) == nil)
+        // A sum of 39 digits fits 128 bits, and could be written, but not be read again.
+        let nines = try ExactDecimal(String(repeating: "9", count: 38))
+        #expect(nines.adding(try ExactDecimal("1")) == nil)
+        #expect(nines.adding(try ExactDecimal("-1")) != nil)
     }
 
     @Test func sameNumberWhateverTheScale() throws {

@@ -53,6 +53,15 @@ import Testing
         #expect(throws: InvalidValue.self) { try JobID(long) }
         do { _ = try JobID(long) } catch { #expect(error.description.count < 300) }
     }
+
+    @Test func invalidValueIsOneShortLineWhateverItsCharactersAre() throws {
+        let accents = "x" + String(repeating: "\u{301}", count: 10_000)
+        let error = try #require(throws: InvalidValue.self) {
+            try JobID("a\nb\u{1B}[31m\u{85}\u{2028}\u{202E}" + accents)
+        }
+        #expect(error.description.utf8.count < 400)
+        #expect(error.description.contains(#"a\nb\u{1B}[31m\u{0085}\u{2028}\u{202E}x"#))
+    }
 }
 
 @Suite struct BusinessDateTests {

@@ -64,6 +64,7 @@ import Testing
         ("BDA_S3_BUCKET=-a-", "BDA_S3_BUCKET"), ("BDA_S3_BUCKET=a..b", "BDA_S3_BUCKET"),
         ("BDA_S3_BUCKET=abc BDA_S3_ENDPOINT=https://host/path", "BDA_S3_ENDPOINT"),
         ("BDA_S3_BUCKET=abc BDA_S3_ENDPOINT=https://host?x=1", "BDA_S3_ENDPOINT"),
+        ("BDA_S3_BUCKET=abc BDA_S3_ENDPOINT=https://host%2Fpath", "BDA_S3_ENDPOINT"),
         ("BDA_S3_BUCKET=abc AWS_ENDPOINT_URL=nonsense", "AWS_ENDPOINT_URL"),
         ("BDA_S3_BUCKET=abc BDA_S3_KMS_KEY_ID=key", "BDA_S3_KMS_KEY_ID"),
         ("BDA_S3_BUCKET=abc BDA_S3_KMS_KEY_ID=key BDA_S3_SSE=AES256", "BDA_S3_KMS_KEY_ID"),

@@ -521,6 +521,38 @@ import Testing
         #expect(server.requests.last?.target.contains("upload-id-marker=Ua") == true)
     }
 
+    /// A list that ends too early would be taken for all there is, and one that never ends for ever.
+    @Test(arguments: [
+        "<IsTruncated>true</IsTruncated>",
+        "<IsTruncated>true</IsTruncated><NextContinuationToken></NextContinuationToken>",
+        "<IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken>",
+        "<Contents><Key>p/a</Key><Size>-1</Size></Contents>", "<Contents><Key>p/a</Contents></Key>", "<Contents>",
+    ])
+    func `a list that makes no sense is no list`(_ content: String) async throws {
+        let server = try FaultServer { _ in
+            .answer(200, body: "<ListBucketResult>\(content)</ListBucketResult>")
+        }
+        let error = await #expect(throws: ObjectStoreError.self) {
+            try await Self.store(server).list(prefix: "")
+        }
+        #expect(error?.kind == .badReply)
+    }
+
+    @Test(arguments: [
+        "<IsTruncated>true</IsTruncated>",
+        "<IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>",
+        "<Upload><Key>p/a</Key><UploadId></UploadId><Initiated>2026-01-02T03:04:05Z</Initiated></Upload>",
+    ])
+    func `a list of uploads that makes no sense is no list`(_ content: String) async throws {
+        let server = try FaultServer { _ in
+            .answer(200, body: "<ListMultipartUploadsResult>\(content)</ListMultipartUploadsResult>")
+        }
+        let error = await #expect(throws: ObjectStoreError.self) {
+            try await Self.store(server).pendingUploads(prefix: "")
+        }
+        #expect(error?.kind == .badReply)
+    }
+
     // MARK: cancellation
 
     @Test func `a transfer that stands still ends soon after it is cancelled`() async throws {

@@ -139,6 +139,22 @@ struct SettingsTests {
         try reader.finish()
     }
 
+    @Test func aPropertyThatTwoVariablesSetIsAProblem() {
+        #expect(
+            problems(["BDA_KAFKA_A_B": "1", "BDA_KAFKA_a.b": "2"]) == [
+                "BDA_KAFKA_a.b: sets the property 'a.b', as BDA_KAFKA_A_B does (remove one of them)"
+            ])
+    }
+
+    @Test func problemsAreShortLinesWhateverTheValueIs() throws {
+        let accents = "x" + String(repeating: "\u{301}", count: 10_000)
+        for value in [accents, "a\u{85}\u{2028}\u{1B}[31m\u{202E}b"] {
+            let problem = try #require(problems(["BDA_DB_PORT": value, "BDA_\(value)": "x"]).first)
+            #expect(problem.utf8.count < 1600)
+            #expect(!problem.unicodeScalars.contains { ["\u{85}", "\u{2028}", "\u{1B}", "\u{202E}"].contains($0) })
+        }
+    }
+
     @Test func aServiceLinkOfKubernetesIsExplainedOnceForEachService() {
         let found = problems([
             "BDA_KAFKA_PORT": "tcp://10.0.0.7:9092", "BDA_KAFKA_SERVICE_HOST": "10.0.0.7",

@@ -22,8 +22,22 @@ import Testing
         #expect(try kinds("a::text").contains { if case .bareParameter = $0 { true } else { false } } == false)
     }
 
+    /// psqlscan.l and scan.l: a carriage return ends a comment, an E'' string goes on in the next line with its
+    /// backslashes, and a number ends before a dollar quote and before the letter of a string.
+    @Test func whatTheServerSeesOutsideOfQuotesAndCommentsIsSeen() throws {
+        #expect(try kinds("-- a\r:'b'") == [.lineComment, .literalParameter("b")])
+        #expect(try kinds("E'a' -- :'b'\n'\\' :''c' :'d'") == [.string("a\\' :''c"), .literalParameter("d")])
+        #expect(try kinds("'a'\n'b' 'c'") == [.string("ab"), .string("c")])
+        #expect(try kinds("1$$ ' $$ :'a'") == [.other(UInt8(ascii: "1")), .string(" ' "), .literalParameter("a")])
+        #expect(try kinds("$1$$ ' $$").last == .string(" ' "))
+        #expect(try kinds("1e'\\' :''a'") == [.other(UInt8(ascii: "1")), .string("\\' :''a")])
+        #expect(try kinds(":a$$ ' $$") == [.bareParameter("a"), .string(" ' ")])
+    }
+
     @Test func numbersAndWordsKeepApart() throws {
         #expect(try kinds("1e5").count == 1)
+        #expect(try kinds("1.5e-5").count == 1)
+        #expect(try kinds("1now()").contains(.word("now")))
         #expect(try kinds("now_1 NOW") == [.word("now_1"), .word("now")])
     }
 
@@ -64,9 +78,9 @@ import Testing
 
     @Test(arguments: [
         ("SELECT :partition", "bare"), ("SELECT :'unknown'", "unknown"), ("SELECT :\"other\".t", "work"),
-        ("\\copy x", "backslash"),
+        ("\\copy x", "backslash"), ("SELECT 1 \0; DROP TABLE t", "zero byte"),
     ])
-    func wrongParametersAreRefused(_ pair: (String, String)) {
+    func whatIsNotSQLOfOursIsRefused(_ pair: (String, String)) {
         let error = #expect(throws: ScriptProblem.self) { try expand(pair.0) }
         #expect(error?.message.contains(pair.1) == true)
     }

@@ -14,7 +14,7 @@ import Testing
             var text = row + "\n"
             try text.withUTF8 { try counter.observe(row: UnsafeRawBufferPointer($0)) }
         }
-        return counter.totals.map { "\($0.name) \($0.currency) \($0.amount)" }
+        return try counter.totals.map { "\($0.name) \($0.currency) \($0.amount)" }
     }
 
     @Test func sumsByCurrency() throws {
@@ -54,10 +54,24 @@ import Testing
             try totals(["1,EUR,99999999999999999999.99", "2,EUR,0.01"]) == ["net EUR 100000000000000000000.00"])
     }
 
-    @Test(arguments: ["NaN", "Infinity", "abc", "1e5"])
+    @Test(arguments: ["NaN", "Infinity", "abc", "1e5", "-", ".", "1.", ".5"])
     func whatIsNoNumberStopsTheExport(_ value: String) {
-        let error = #expect(throws: ControlTotalCounter.NotSummable.self) { try totals(["1,EUR,\(value)"]) }
-        #expect(error?.description.contains("'net'") == true)
+        // Alone, and after a number, when sums of its scale take the fast way.
+        for rows in [["1,EUR,\(value)"], ["1,EUR,7", "2,EUR,\(value)"], ["1,EUR,0.7", "2,EUR,\(value)"]] {
+            let error = #expect(throws: ControlTotalCounter.NotSummable.self) { try totals(rows) }
+            #expect(error?.description.contains("'net'") == true)
+        }
+    }
+
+    /// Each value fits, the sum of those that took the fast way with those that did not has 39 digits.
+    @Test func aSumThatDoesNotFitIsNeverLeftOut() {
+        #expect(throws: ControlTotalCounter.NotSummable.self) {
+            try totals(["1,EUR,0.\(String(repeating: "0", count: 36))1", "2,EUR,9", "3,EUR,9"])
+        }
+    }
+
+    @Test func aCurrencyIsItsTextNotItsQuotes() throws {
+        #expect(try totals([#"1,"a""b,""",1.00"#, #"2,"",2.00"#, "3,,4.00"]) == ["net  6.00", #"net a"b," 1.00"#])
     }
 
     @Test func anUnknownColumnIsNamed() {

@@ -48,7 +48,7 @@ public struct ExactDecimal: TextIdentifier {
             }
             index += 1
         }
-        guard digits > 0 else { return nil }
+        guard digits > max(scale, 0), scale != 0 else { return nil }
         return ExactDecimal(unscaled: Int128(isNegative ? -value : value), scale: max(scale, 0))
     }
 
@@ -70,17 +70,20 @@ public struct ExactDecimal: TextIdentifier {
                 if scale >= 0 { scale += 1 }
             }
         }
-        guard digits > 0 else { return nil }
+        guard digits > max(scale, 0), scale != 0 else { return nil }
         return ExactDecimal(unscaled: isNegative ? -value : value, scale: max(scale, 0))
     }
 
-    /// The sum; nil when it does not fit 128 bits.
+    /// The sum; nil when it has more than the 38 digits that are read.
     public func adding(_ other: ExactDecimal) -> ExactDecimal? {
         let common = max(scale, other.scale)
         guard let left = rescaled(to: common), let right = other.rescaled(to: common) else { return nil }
         let (sum, overflow) = left.addingReportingOverflow(right)
-        return overflow ? nil : ExactDecimal(unscaled: sum, scale: common)
+        return overflow || sum.magnitude >= Self.limit ? nil : ExactDecimal(unscaled: sum, scale: common)
     }
+
+    /// 10^38, the first number of 39 digits.
+    private static let limit: UInt128 = 100_000_000_000_000_000_000_000_000_000_000_000_000
 
     private func rescaled(to wanted: Int) -> Int128? {
         var value = unscaled

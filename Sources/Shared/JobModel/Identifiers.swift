@@ -1,10 +1,26 @@
-/// A text that is not what its name promises. `description` is safe to log: at most 80 characters of what was given.
+/// A text that is not what its name promises. `description` is safe to log: one line, and at most 80 characters of what
+/// was given.
 public struct InvalidValue: Error, Sendable, Hashable, CustomStringConvertible {
     /// What was wrong with what, and what is allowed.
     public let description: String
 
     init(_ kind: String, _ given: some StringProtocol, allowed: String) {
-        description = "invalid \(kind) '\(given.prefix(80))': \(allowed)"
+        description = "invalid \(kind) '\(given.loggable(atMost: 80))': \(allowed.loggable(atMost: 300))"
+    }
+}
+
+extension StringProtocol {
+    /// What of a text from outside may stand in a line that people read: so many Unicode scalars (a character may be
+    /// made of any number of them), and nothing that ends the line, hides or turns the rest of it, or steers a terminal.
+    public func loggable(atMost count: Int) -> String {
+        var result = ""
+        for scalar in unicodeScalars.prefix(count) {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: result += scalar.escaped(asASCII: true)
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return String(result.unicodeScalars.prefix(count))
     }
 }
 

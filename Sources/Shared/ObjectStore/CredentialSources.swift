@@ -95,13 +95,18 @@ struct WebIdentityCredentials: CredentialSource {
             error.s3Code = fault?.code
             throw error
         }
+        return try Self.credentials(in: reply, name)
+    }
+
+    /// What a good answer of STS holds.
+    static func credentials(in reply: HTTPReply, _ source: String) throws -> Credentials {
         let result = XMLElement.parse(reply.body)?["AssumeRoleWithWebIdentityResult"]?["Credentials"]
         guard let result, let id = result["AccessKeyId"]?.text, let secret = result["SecretAccessKey"]?.text else {
-            throw ObjectStoreError.credentials(name, "the answer of STS holds none", isRetryable: true)
+            throw ObjectStoreError.credentials(source, "the answer of STS holds none", isRetryable: true)
         }
         return try Credentials(
             accessKeyID: id, secretAccessKey: secret, sessionToken: result["SessionToken"]?.text,
-            expiration: try parseExpiration(result["Expiration"]?.text, name), source: name)
+            expiration: try parseExpiration(result["Expiration"]?.text, source), source: source)
     }
 }
 
@@ -244,7 +249,7 @@ struct InstanceCredentials: CredentialSource {
 }
 
 /// The JSON that container and instance services answer with.
-private struct MetadataCredentials: Decodable {
+struct MetadataCredentials: Decodable {
     let accessKeyID: String
     let secretAccessKey: String
     let token: String?

@@ -87,8 +87,10 @@ struct HTTPServer: Sendable, Hashable {
 
     /// Takes an http or https address apart; nil when it is none, or names a user.
     static func split(url: String) -> (server: HTTPServer, path: String, query: [(name: String, value: String)])? {
-        guard let parts = URLComponents(string: url), let scheme = parts.scheme?.lowercased(), let host = parts.host,
-            ["http", "https"].contains(scheme), !host.isEmpty, parts.user == nil, parts.fragment == nil
+        // As written: decoded, `%2F` would end the host.
+        guard let parts = URLComponents(string: url), let scheme = parts.scheme?.lowercased(),
+            let host = parts.encodedHost, ["http", "https"].contains(scheme), !host.isEmpty, !host.contains("%"),
+            parts.user == nil, parts.fragment == nil
         else { return nil }
         let server = HTTPServer(isSecure: scheme == "https", host: host, port: parts.port)
         let path = parts.percentEncodedPath.isEmpty ? "/" : parts.percentEncodedPath

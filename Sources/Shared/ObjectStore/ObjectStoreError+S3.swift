@@ -51,10 +51,12 @@ extension ObjectStoreError {
         var reason = fault.map { $0.message.isEmpty ? $0.code : $0.message } ?? "the store answers HTTP \(reply.status)"
         if reply.status < 300, fault != nil { reason = "the answer was a success that holds an error: \(reason)" }
         self.init(rule.kind, operation, subject, reason: reason, isRetryable: rule.isRetryable, hint: rule.hint)
-        if kind == .wrongRegion, let bucketRegion { hint = "set BDA_S3_REGION=\(bucketRegion)" }
+        if kind == .wrongRegion, let bucketRegion {
+            hint = "set BDA_S3_REGION=\(S3Fault.clip(bucketRegion, to: 64))"
+        }
         status = reply.status
         s3Code = fault?.code
-        requestID = reply.headers["x-amz-request-id"]
+        requestID = reply.headers["x-amz-request-id"].map { S3Fault.clip($0, to: 64) }
     }
 
     private typealias Rule = (kind: Kind, isRetryable: Bool, hint: String?)

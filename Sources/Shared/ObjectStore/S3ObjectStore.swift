@@ -152,16 +152,14 @@ struct S3ObjectStore: ObjectStore {
             var request = S3Request(method: .get, operation: "list", sink: .memory(limit: Self.listLimit))
             request.query = [("list-type", "2"), ("prefix", full), ("encoding-type", "url")]
             if let token { request.query.append(("continuation-token", token)) }
-            let page = try await page(request, root: "ListBucketResult")
-            for entry in page.all("Contents") {
-                guard let fullKey = decodedKey(entry), let size = entry["Size"].flatMap({ Int($0.text) }) else {
-                    throw ObjectStoreError(.badReply, "list", client.uri(nil), reason: "an entry without key or size")
-                }
+            let page = try await page(request, root: "ListBucketResult", ObjectPage.init)
+            for object in page.objects {
                 // What breaks the rules for keys was not written by this program, which could not address it either.
-                guard let key = keySpace.key(ofFull: fullKey) else { continue }
-                objects.append(ObjectInfo(key: key, size: size, etag: entry["ETag"]?.text))
+                guard let key = keySpace.key(ofFull: object.fullKey) else { continue }
+                objects.append(ObjectInfo(key: key, size: object.size, etag: object.etag))
             }
-            token = page["IsTruncated"]?.text == "true" ? page["NextContinuationToken"]?.text : nil
+            if page.next != nil, page.next == token { throw endless("list") }
+            token = page.next
         } while token != nil
         // Not all stores keep S3's order.
         return objects.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
@@ -182,29 +180,19 @@ struct S3ObjectStore: ObjectStore {
     func pendingUploads(prefix: String) async throws -> [PendingUpload] {
         let full = try fullPrefix(prefix, "list uploads under")
         var uploads: [PendingUpload] = []
-        var markers: [(name: String, value: String)]? = []
-        while let from = markers {
+        var after: (key: String, uploadID: String)?
+        repeat {
             var request = S3Request(method: .get, operation: "list uploads under", sink: .memory(limit: Self.listLimit))
-            request.query = [("uploads", ""), ("prefix", full), ("encoding-type", "url")] + from
-            let page = try await page(request, root: "ListMultipartUploadsResult")
-            for entry in page.all("Upload") {
-                guard let fullKey = decodedKey(entry), let id = entry["UploadId"]?.text,
-                    let startedAt = entry["Initiated"].flatMap({ Date(aws: $0.text) })
-                else {
-                    throw ObjectStoreError(
-                        .badReply, request.operation, client.uri(nil), reason: "an entry without key, id or time")
-                }
-                guard let key = keySpace.key(ofFull: fullKey) else { continue }
-                uploads.append(PendingUpload(key: key, id: id, startedAt: startedAt))
+            request.query = [("uploads", ""), ("prefix", full), ("encoding-type", "url")]
+            if let after { request.query += [("key-marker", after.key), ("upload-id-marker", after.uploadID)] }
+            let page = try await page(request, root: "ListMultipartUploadsResult", UploadPage.init)
+            for upload in page.uploads {
+                guard let key = keySpace.key(ofFull: upload.fullKey) else { continue }
+                uploads.append(PendingUpload(key: key, id: upload.id, startedAt: upload.startedAt))
             }
-            markers = nil
-            if page["IsTruncated"]?.text == "true", let key = page["NextKeyMarker"]?.text, !key.isEmpty {
-                markers = [
-                    ("key-marker", PercentEncoding.decode(key, plus: true) ?? key),
-                    ("upload-id-marker", page["NextUploadIdMarker"]?.text ?? ""),
-                ]
-            }
-        }
+            if let next = page.next, let after, next == after { throw endless(request.operation) }
+            after = page.next
+        } while after != nil
         return uploads
     }
 
@@ -398,17 +386,26 @@ struct S3ObjectStore: ObjectStore {
         }
     }
 
-    private func page(_ request: S3Request, root: String) async throws -> XMLElement {
+    private func page<Page>(
+        _ request: S3Request, root: String, _ read: (XMLElement) throws(BadPage) -> Page
+    ) async throws -> Page {
         let reply = try await client.send(request)
-        guard let page = XMLElement.parse(reply.body), page.name == root else {
-            throw ObjectStoreError(
-                .badReply, request.operation, client.uri(nil), reason: "the answer is not a \(root)", isRetryable: true)
+        func bad(_ reason: String) -> ObjectStoreError {
+            ObjectStoreError(.badReply, request.operation, client.uri(nil), reason: reason, isRetryable: true)
         }
-        return page
+        guard let page = XMLElement.parse(reply.body), page.name == root else {
+            throw bad("the answer is not a \(root)")
+        }
+        do throws(BadPage) {
+            return try read(page)
+        } catch {
+            throw bad(error.reason)
+        }
     }
 
-    private func decodedKey(_ entry: XMLElement) -> String? {
-        entry["Key"].flatMap { PercentEncoding.decode($0.text, plus: true) }
+    /// A store that gives the same page again and again would be asked for ever.
+    private func endless(_ operation: String) -> ObjectStoreError {
+        ObjectStoreError(.badReply, operation, client.uri(nil), reason: "the list goes on where it began")
     }
 
     private func mismatch(_ operation: String, _ key: String, _ reason: String) -> ObjectStoreError {

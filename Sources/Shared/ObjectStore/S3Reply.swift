@@ -13,16 +13,19 @@ struct XMLElement {
     /// All children of that name.
     func all(_ name: String) -> [XMLElement] { children.filter { $0.name == name } }
 
-    /// Reads a reply; nil when it is not well-formed XML, or holds what no such reply holds: a document type (which may
-    /// define entities that unfold without end) or elements nested deeper than a reply's.
+    /// Reads a reply; nil when it is not well-formed XML in UTF-8, or holds what no such reply holds: a document type
+    /// (which may define entities that unfold without end) or elements nested deeper than a reply's.
     static func parse(_ bytes: [UInt8]) -> XMLElement? {
+        // XMLParser traps on a name that is not UTF-8. A zero byte is in no XML, but in UTF-16, which would hide what is
+        // looked for here.
+        guard String(validating: bytes, as: UTF8.self) != nil, !bytes.contains(0) else { return nil }
         let document = Data(bytes)
         guard document.range(of: Data("<!DOCTYPE".utf8)) == nil else { return nil }
         let reader = Reader()
         let parser = XMLParser(data: document)
         parser.shouldResolveExternalEntities = false
         parser.delegate = reader
-        guard parser.parse() else { return nil }
+        guard parser.parse(), reader.isWellFormed else { return nil }
         return reader.root
     }
 
@@ -30,6 +33,10 @@ struct XMLElement {
         private static let maximumDepth = 16
         private var open: [XMLElement] = []
         private(set) var root: XMLElement?
+        /// `parse()` is true for some documents that are not, such as `<a></b>`.
+        private(set) var isWellFormed = true
+
+        func parser(_ parser: XMLParser, parseErrorOccurred error: any Error) { isWellFormed = false }
 
         func parser(
             _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
@@ -62,18 +69,79 @@ struct S3Fault: Hashable {
         // Most good replies are empty; only what may be XML is parsed.
         guard body.contains(UInt8(ascii: "<")), let root = XMLElement.parse(body) else { return nil }
         let wrapped = root.name == "ErrorResponse" ? root["Error"] : root
-        guard let error = wrapped, error.name == "Error", let code = error["Code"]?.text, !code.isEmpty else {
-            return nil
-        }
-        self.code = Self.clip(code, to: 64)
+        guard let error = wrapped, error.name == "Error" else { return nil }
+        code = Self.clip(error["Code"]?.text ?? "", to: 64)
         message = Self.clip(error["Message"]?.text ?? "", to: 300)
+        if code.isEmpty { return nil }
     }
 
     /// A text from the wire, made fit for a log line.
-    private static func clip(_ text: String, to limit: Int) -> String {
+    static func clip(_ text: String, to limit: Int) -> String {
         let printable = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) }
         return String(printable.prefix(limit)).trimmingCharacters(in: .whitespaces)
     }
+}
+
+/// One page of the answer to ListObjectsV2, asked for with `encoding-type=url`.
+struct ObjectPage {
+    let objects: [(fullKey: String, size: Int, etag: String?)]
+    /// Where the next page begins; nil after the last one.
+    let next: String?
+
+    init(_ page: XMLElement) throws(BadPage) {
+        var objects: [(fullKey: String, size: Int, etag: String?)] = []
+        for entry in page.all("Contents") {
+            guard let key = entry.decodedKey, let size = entry["Size"].flatMap({ Int($0.text) }), size >= 0 else {
+                throw BadPage(reason: "an entry without key or size")
+            }
+            objects.append((key, size, entry["ETag"]?.text))
+        }
+        self.objects = objects
+        next = page.isTruncated ? try page.text("NextContinuationToken") : nil
+    }
+}
+
+/// One page of the answer to ListMultipartUploads, asked for with `encoding-type=url`.
+struct UploadPage {
+    let uploads: [(fullKey: String, id: String, startedAt: Date)]
+    /// After which key and upload the next page begins; nil after the last one.
+    let next: (key: String, uploadID: String)?
+
+    init(_ page: XMLElement) throws(BadPage) {
+        var uploads: [(fullKey: String, id: String, startedAt: Date)] = []
+        for entry in page.all("Upload") {
+            guard let key = entry.decodedKey, let id = entry["UploadId"]?.text, !id.isEmpty,
+                let startedAt = entry["Initiated"].flatMap({ Date(aws: $0.text) })
+            else { throw BadPage(reason: "an entry without key, id or time") }
+            uploads.append((key, id, startedAt))
+        }
+        self.uploads = uploads
+        guard page.isTruncated else {
+            next = nil
+            return
+        }
+        let key = try page.text("NextKeyMarker")
+        next = (PercentEncoding.decode(key, plus: true) ?? key, page["NextUploadIdMarker"]?.text ?? "")
+    }
+}
+
+/// Why a page of a listing cannot be used.
+struct BadPage: Error {
+    let reason: String
+}
+
+extension XMLElement {
+    fileprivate var isTruncated: Bool { self["IsTruncated"]?.text == "true" }
+
+    /// Where the next page begins. A listing that ends too early would be taken for all there is.
+    fileprivate func text(_ name: String) throws(BadPage) -> String {
+        guard let text = self[name]?.text, !text.isEmpty else {
+            throw BadPage(reason: "the list goes on, and no \(name) says where")
+        }
+        return text
+    }
+
+    fileprivate var decodedKey: String? { self["Key"].flatMap { PercentEncoding.decode($0.text, plus: true) } }
 }
 
 extension Date {

@@ -1,7 +1,7 @@
 /// One token of a script. White space is not a token.
 struct SQLToken: Sendable, Hashable {
     enum Kind: Sendable, Hashable {
-        /// `-- …` without its line feed.
+        /// `-- …` without the end of its line.
         case lineComment
         /// `/* … */`, nested.
         case blockComment
@@ -9,7 +9,8 @@ struct SQLToken: Sendable, Hashable {
         case word(String)
         /// `"…"`.
         case quotedIdentifier
-        /// `'…'`, `E'…'`, `$tag$…$tag$`: the content as written, without its quotes.
+        /// `'…'`, `E'…'`, `$tag$…$tag$`: the content as written, without its quotes; pieces on lines of their own
+        /// (`'a'` and below it `'b'`) are one string.
         case string(String)
         /// `:'name'`.
         case literalParameter(String)
@@ -60,19 +61,21 @@ struct SQLLexer {
         let byte = bytes[position]
         switch byte {
         case UInt8(ascii: "-") where peek(1) == UInt8(ascii: "-"):
-            while position < bytes.count, bytes[position] != UInt8(ascii: "\n") { position += 1 }
+            skipLine()
             return .lineComment
         case UInt8(ascii: "/") where peek(1) == UInt8(ascii: "*"):
             try skipBlockComment()
             return .blockComment
         case UInt8(ascii: "'"):
-            return .string(try quoted(by: byte, what: "string", backslashes: false))
+            return .string(try string(backslashes: false))
         case UInt8(ascii: "\""):
             _ = try quoted(by: byte, what: "quoted identifier", backslashes: false)
             return .quotedIdentifier
         case UInt8(ascii: "$"):
             if let text = try dollarQuoted() { return .string(text) }
             position += 1
+            // `$1` ends with its digits, whatever sticks to them.
+            skipDigits()
             return .other(byte)
         case UInt8(ascii: ":"):
             return try colon()
@@ -81,15 +84,33 @@ struct SQLLexer {
             return .semicolon
         default:
             if isNameStart(byte) { return try word() }
-            if isDigit(byte) {
-                // A number swallows what sticks to it, so that `1e5` has no word in it.
-                while position < bytes.count, isNamePart(bytes[position]) || bytes[position] == UInt8(ascii: ".") {
-                    position += 1
-                }
-                return .other(byte)
-            }
-            position += 1
+            if isDigit(byte) { skipNumber() } else { position += 1 }
             return .other(byte)
+        }
+    }
+
+    /// To the end of the line, which a carriage return ends too.
+    private mutating func skipLine() {
+        while position < bytes.count, bytes[position] != 0x0A, bytes[position] != 0x0D { position += 1 }
+    }
+
+    private mutating func skipDigits() {
+        while position < bytes.count, isDigit(bytes[position]) { position += 1 }
+    }
+
+    /// A number ends where it ends for the server: `1$$` is one and the beginning of a dollar quote, `1e'` one and the
+    /// beginning of a string; `1..2` are two.
+    private mutating func skipNumber() {
+        skipDigits()
+        if peek(0) == UInt8(ascii: "."), peek(1) != UInt8(ascii: ".") {
+            position += 1
+            skipDigits()
+        }
+        guard peek(0) == UInt8(ascii: "e") || peek(0) == UInt8(ascii: "E") else { return }
+        let sign = peek(1) == UInt8(ascii: "+") || peek(1) == UInt8(ascii: "-") ? 1 : 0
+        if let byte = peek(1 + sign), isDigit(byte) {
+            position += 1 + sign
+            skipDigits()
         }
     }
 
@@ -99,7 +120,7 @@ struct SQLLexer {
         let text = String(decoding: bytes[start..<position], as: UTF8.self).lowercased()
         // e'…', b'…', x'…', n'…' and u&'…' are strings; only e'…' has backslashes.
         if position < bytes.count, bytes[position] == UInt8(ascii: "'"), ["e", "b", "x", "n"].contains(text) {
-            return .string(try quoted(by: UInt8(ascii: "'"), what: "string", backslashes: text == "e"))
+            return .string(try string(backslashes: text == "e"))
         }
         return .word(text)
     }
@@ -115,15 +136,43 @@ struct SQLLexer {
         case UInt8(ascii: "\""):
             position += 1
             return .identifierParameter(try quoted(by: UInt8(ascii: "\""), what: "parameter", backslashes: false))
-        case let byte? where isNamePart(byte) && byte != UInt8(ascii: "$"):
+        case let byte? where isTagPart(byte):
             position += 1
             let start = position
-            while position < bytes.count, isNamePart(bytes[position]) { position += 1 }
+            while position < bytes.count, isTagPart(bytes[position]) { position += 1 }
             return .bareParameter(String(decoding: bytes[start..<position], as: UTF8.self))
         default:
             position += 1
             return .other(UInt8(ascii: ":"))
         }
+    }
+
+    /// A string that begins here, with the pieces that go on with it: after white space with a line end in it, another
+    /// quote does, and what backslashes mean stays as it was (PostgreSQL, "String Constants").
+    private mutating func string(backslashes: Bool) throws(Unterminated) -> String {
+        var text = try quoted(by: UInt8(ascii: "'"), what: "string", backslashes: backslashes)
+        while let next = continuation() {
+            position = next
+            text += try quoted(by: UInt8(ascii: "'"), what: "string", backslashes: backslashes)
+        }
+        return text
+    }
+
+    /// Where the string that has just ended goes on; nil if it does not.
+    private func continuation() -> Int? {
+        var ahead = self
+        var hasLineEnd = false
+        while let byte = ahead.peek(0) {
+            if byte == UInt8(ascii: "-"), ahead.peek(1) == byte {
+                ahead.skipLine()
+            } else if isSpace(byte) {
+                hasLineEnd = hasLineEnd || byte == 0x0A || byte == 0x0D
+                ahead.position += 1
+            } else {
+                return byte == UInt8(ascii: "'") && hasLineEnd ? ahead.position : nil
+            }
+        }
+        return nil
     }
 
     /// The content between quotes; a doubled quote stays doubled.
@@ -151,7 +200,7 @@ struct SQLLexer {
     private mutating func dollarQuoted() throws(Unterminated) -> String? {
         var end = position + 1
         if end < bytes.count, isDigit(bytes[end]) { return nil }
-        while end < bytes.count, isNamePart(bytes[end]), bytes[end] != UInt8(ascii: "$") { end += 1 }
+        while end < bytes.count, isTagPart(bytes[end]) { end += 1 }
         guard end < bytes.count, bytes[end] == UInt8(ascii: "$") else { return nil }
         let tag = Array(bytes[position...end])
         let contentStart = end + 1
@@ -194,6 +243,6 @@ private func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 private func isNameStart(_ byte: UInt8) -> Bool {
     (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == UInt8(ascii: "_") || byte >= 0x80
 }
-private func isNamePart(_ byte: UInt8) -> Bool {
-    isNameStart(byte) || isDigit(byte) || byte == UInt8(ascii: "$")
-}
+/// Of the tag of a dollar quote, and of the name of a parameter.
+private func isTagPart(_ byte: UInt8) -> Bool { isNameStart(byte) || isDigit(byte) }
+private func isNamePart(_ byte: UInt8) -> Bool { isTagPart(byte) || byte == UInt8(ascii: "$") }

@@ -10,6 +10,13 @@ public struct ScriptProblem: Error, Sendable, Hashable, CustomStringConvertible 
     /// What happened.
     public let message: String
 
+    /// `message` may quote the script: what does not fit into a line for people is left out.
+    init(file: String, line: Int?, message: String) {
+        self.file = file
+        self.line = line
+        self.message = message.loggable(atMost: 400)
+    }
+
     /// What people read.
     public var description: String { line.map { "\(file):\($0): \(message)" } ?? "\(file): \(message)" }
 }
@@ -97,6 +104,10 @@ public struct ScriptText: Sendable {
         self.text = text
         self.file = file
         bytes = Array(text.utf8)
+        if let zero = bytes.firstIndex(of: 0) {
+            problems.append(
+                ScriptProblem(file: file, line: Self.line(of: zero, in: bytes), message: "it holds a zero byte"))
+        }
         var statements: [[SQLToken]] = [[]]
         var comments: [(Int, String)] = []
         do {

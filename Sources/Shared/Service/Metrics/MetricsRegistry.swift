@@ -61,7 +61,7 @@ public final class MetricsRegistry: Sendable {
         func line(_ suffix: String, _ labels: [(String, String)], _ value: Double) {
             text += name + suffix
             if !labels.isEmpty {
-                let pairs = labels.map { "\($0)=\"\(escaped($1).replacing("\"", with: "\\\""))\"" }
+                let pairs = labels.map { "\($0)=\"\(escaped($1, quotes: true))\"" }
                 text += "{" + pairs.joined(separator: ",") + "}"
             }
             text += " " + number(value) + "\n"
@@ -76,8 +76,18 @@ public final class MetricsRegistry: Sendable {
         line("_count", labels, Double(count))
     }
 
-    private static func escaped(_ text: String) -> String {
-        text.replacing("\\", with: "\\\\").replacing("\n", with: "\\n")
+    /// By Unicode scalars: for Swift a quote and an accent that follows it are one character.
+    private static func escaped(_ text: String, quotes: Bool = false) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\"" where quotes: result += "\\\""
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
     }
 
     private static func number(_ value: Double) -> String {

@@ -10,7 +10,22 @@ public struct SettingsError: Error, Sendable, Hashable, CustomStringConvertible 
         public let hint: String?
 
         /// One line: setting, problem, hint.
-        public var description: String { "\(setting): \(problem)" + (hint.map { " (\($0))" } ?? "") }
+        public var description: String {
+            let text = "\(setting): \(problem)" + (hint.map { " (\($0))" } ?? "")
+            return SettingsError.loggable(text, atMost: 400)
+        }
+    }
+
+    /// On one line, so many Unicode scalars (a character may be made of any number of them), and nothing that steers a
+    /// terminal.
+    static func loggable(_ text: String, atMost count: Int) -> String {
+        let plain = text.unicodeScalars.prefix(count).map {
+            switch $0.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: $0.escaped(asASCII: true)
+            default: String($0)
+            }
+        }
+        return String(plain.joined().unicodeScalars.prefix(count))
     }
 
     /// In the order of the catalogue.

@@ -14,7 +14,8 @@ import Glibc
 /// `BDA_TEST_…` belongs to the test suite and is left alone.
 public struct SettingsReader: Sendable {
     private var values: [String: String] = [:]
-    private var properties: [String: String] = [:]
+    /// Properties of a library by their own names, each with the variable that it came from.
+    private var properties: [String: (variable: String, value: String)] = [:]
     private var labels: [String: String] = [:]
     private var problems: [SettingsError.Problem] = []
 
@@ -26,13 +27,13 @@ public struct SettingsReader: Sendable {
             name.hasPrefix("BDA_") && !name.hasPrefix("BDA_TEST_") && !value.isEmpty
         }
         let links = ServiceLinks(settings)
-        for (name, value) in settings where !links.variables.contains(name) {
+        for (name, value) in settings.sorted(by: { $0.key < $1.key }) where !links.variables.contains(name) {
             if let definition = SettingDefinition.byName[name] {
                 accept(value, for: definition)
             } else if Self.fileNames[name] != nil {
                 values[name] = value
             } else if name.hasPrefix(Self.propertyPrefix) {
-                properties[name] = value
+                accept(value, forPropertyIn: name)
             } else {
                 let names = SettingDefinition.catalogue.map(\.name) + Self.fileNames.keys.sorted()
                 let nearest = NearestName.find(name, among: names)
@@ -120,10 +121,7 @@ public struct SettingsReader: Sendable {
     /// `BDA_KAFKA_SSL_CA_LOCATION` is `ssl.ca.location`. The only prefix that lets such pass is `BDA_KAFKA_`.
     public func properties(prefix: String) -> [String: String] {
         precondition(prefix == Self.propertyPrefix, "\(prefix) is no prefix of properties")
-        return Dictionary(
-            uniqueKeysWithValues: properties.map { name, value in
-                (name.dropFirst(prefix.count).lowercased().replacing("_", with: "."), value)
-            })
+        return properties.mapValues(\.value)
     }
 
     /// Records a problem that only the caller can see. `problem` and `hint` must not hold a secret.
@@ -152,6 +150,16 @@ public struct SettingsReader: Sendable {
         }
     }
 
+    private mutating func accept(_ value: String, forPropertyIn variable: String) {
+        let name = variable.dropFirst(Self.propertyPrefix.count).lowercased().replacing("_", with: ".")
+        if let other = properties[name] {
+            refuse(
+                variable, problem: "sets the property '\(name)', as \(other.variable) does", hint: "remove one of them")
+        } else {
+            properties[name] = (variable, value)
+        }
+    }
+
     private func hasProblem(_ name: String) -> Bool {
         problems.contains { $0.setting == labels[name] ?? name }
     }
@@ -159,10 +167,7 @@ public struct SettingsReader: Sendable {
     /// A refused value for people: on one line, not too long, and without what may be a password in a URL.
     private static func shown(_ value: String) -> String {
         if value.utf8.contains(UInt8(ascii: "@")) { return "the value" }
-        let plain = value.unicodeScalars.map {
-            $0.value < 0x20 || $0.value == 0x7F ? $0.escaped(asASCII: true) : String($0)
-        }
-        return "'\(plain.joined().prefix(80))'"
+        return "'\(SettingsError.loggable(value, atMost: 80))'"
     }
 
     /// `<name>_FILE` of the secrets, with the secret's name.
