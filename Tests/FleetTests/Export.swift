@@ -57,7 +57,7 @@ struct Export {
             let sha256 = SHA256.hash(bytes).hex
             #expect(bytes.count == entry.meta.contentLength, "\(entry.url)")
             #expect(sha256 == entry.sha256, "\(entry.url)")
-            let lines = try CSVRow.rows(of: bytes)
+            let lines = try CSVRow.rows(of: Self.text(of: bytes, manifest.csv.compression))
             #expect(lines.first?.fields == header, "\(entry.url)")
             #expect(lines.count - 1 == entry.meta.recordCount, "\(entry.url)")
             rows += lines.dropFirst()
@@ -77,6 +77,17 @@ struct Export {
     private static func object(_ uri: String, in store: any ObjectStore) async throws -> [UInt8] {
         let key = try #require(store.key(forURI: uri), "'\(uri)' is not in the store")
         return try #require(try await store.get(key, limit: 1 << 26), "'\(uri)' is missing").bytes
+    }
+
+    /// The CSV in a part.
+    private static func text(of bytes: [UInt8], _ compression: Compression) throws -> [UInt8] {
+        guard let format = CompressionFormat(rawValue: compression.rawValue) else { return bytes }
+        var decompressor = try Decompressor(format)
+        let text = ByteBuffer(capacity: 1 << 22)
+        let taken = try bytes.withUnsafeBytes { try decompressor.decompress($0, into: text) }
+        let isWhole = decompressor.isAtEnd && taken == bytes.count
+        try #require(isWhole, "a part is cut off, or longer than a test's parts are")
+        return Array(text.bytes)
     }
 
     /// A dataset's rows as dictionaries.

@@ -11,7 +11,8 @@ its standard library suffice.
     audit.py check --dumps FOLDER --date 2026-01-15 --manifest out/.../dt=2026-01-15/latest.json
         checks manifests and files, computes all datasets from the dumps, compares
 
-Exit code 0: every cell agrees. 1: something does not; the first differences of each dataset are shown.
+Exit code 0: every cell agrees. 1: something does not; the first differences of each dataset are shown. 2: something could
+not be read.
 """
 
 import argparse
@@ -604,8 +605,11 @@ class Export:
             subject = part["url"].rsplit("/", 1)[-1]
             self._same(name, f"bytes of {subject}", len(data), part["meta"]["content_length"])
             self._same(name, f"SHA-256 of {subject}", hashlib.sha256(data).hexdigest(), part["sha256"])
-            if manifest["csv"]["compression"] == "gzip":
+            compression = manifest["csv"]["compression"]
+            if compression == "gzip":
                 data = gzip.decompress(data)
+            elif compression != "none":
+                raise ValueError(f"{part['url']} is compressed by {compression}; this program reads none and gzip")
             header, *found = csv_rows(data.decode("utf-8"))
             self._same(name, f"header of {subject}", header, columns)
             self._same(name, f"rows of {subject}", len(found), part["meta"]["record_count"])
@@ -746,10 +750,14 @@ def main():
     checking.add_argument("--time-zone", default="Europe/Berlin", help="as BDA_TIME_ZONE")
     checking.add_argument("--cutoff-time", default="05:00", help="as BDA_CUTOFF_TIME")
     arguments = parser.parse_args()
-    if arguments.command == "dump":
-        dump(arguments.folder)
-        return 0
-    return check(arguments)
+    try:
+        if arguments.command == "dump":
+            dump(arguments.folder)
+            return 0
+        return check(arguments)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        print(f"audit.py: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

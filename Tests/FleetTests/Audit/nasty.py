@@ -315,7 +315,8 @@ class Warehouse:
         for load in self.loads(case.late or self.chance(0.3), 3) if self.chance(0.6) else []:
             self.version(
                 "dunning_vault.sat_dunning_block", load, "dunning_case_hk", case.hk, block_reason=self.text() or "",
-                blocked_from=self.day(), blocked_until=self.day() if self.chance(0.6) else None)
+                blocked_from=self.pick(self.date, self.past()),
+                blocked_until=self.pick(None, self.date, self.day()))
 
     def _moves(self):
         """Links that say something else from after the cut-off on."""
@@ -375,6 +376,11 @@ class Warehouse:
                 alike = sorted(no for customer, no in charged if customer == partner.key and no.count("/") == 2)
                 key = alike[0].split("/") if reference is None and alike else None
                 self._document(partner, self.money() * self.pick(1, -1), reference, self.day(), key)
+            if self.chance(0.3):
+                # Two manual postings that leave nothing, and are two documents all the same.
+                amount, posted = self.money(), self.past()
+                self._document(partner, amount, None, posted)
+                self._document(partner, -amount, None, posted)
         for _ in range(self.random.randrange(4)):
             self._document(None, self.money(), self.pick(None, "R001"), self.day())
 
