@@ -47,6 +47,9 @@ actor ScenarioRun {
 
     private static let limit = Duration.seconds(60)
 
+    /// A session that the test of the judgement leaves open.
+    var saboteur: PostgresSession?
+
     /// Opens the proxies. `end` must be called.
     init(_ scenario: Scenario, _ fleet: Fleet, reference: PublishedExport) throws {
         let variables = ProcessInfo.processInfo.environment
@@ -70,6 +73,7 @@ actor ScenarioRun {
 
     /// Ends proxies and sessions.
     func end() async {
+        await saboteur?.close()
         await recorder.end()
         await gates.end()
         await observer.close()
