@@ -115,7 +115,7 @@ else
     if [ -n "$with_kafka" ]; then
         make_wrong_clock
         say "testing faults"
-        BDA_TEST_FAULTS=1 phase --filter FaultTests
+        BDA_TEST_FAULTS=1 phase --filter '^FleetTests.FaultTests'
     fi
 fi
 

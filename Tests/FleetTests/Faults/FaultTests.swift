@@ -1,4 +1,8 @@
+import Bytes
 import Foundation
+import ObjectStore
+import Postgres
+import Service
 import Testing
 import TestSupport
 
@@ -24,6 +28,25 @@ enum FaultSettings {
     }()
 }
 
+extension ScenarioRun {
+    /// Leaves one of each thing that the judgement must find.
+    fileprivate func sabotage() async throws {
+        let part = try #require(try await fleet.keys().first { $0.hasSuffix("part-0000-00001.csv") })
+        _ = try await fleet.store.put(part, bytes: [1, 2, 3], options: WriteOptions(contentType: "text/csv"))
+        let upload = try await fleet.store.beginUpload(
+            "billing/acme/dev/left.csv", partBytes: 5 << 20, options: WriteOptions(contentType: "text/csv"))
+        try await upload.write(ByteBuffer([1, 2, 3]), number: 1)
+        _ = try await observer.rows("INSERT INTO bda.attempt SELECT job_id, 99, 'nobody' FROM bda.job LIMIT 1")
+        _ = try await observer.rows("CREATE SCHEMA bda_run_left")
+        var role = fleet.administrator
+        role.host = "127.0.0.1"
+        role.user = "billing_aggregator"
+        role.password = fleet.environment["BDA_DB_PASSWORD"].map { Secret($0) }
+        saboteur = try await PostgresSession.connect(role, purpose: "left")
+        await recorder.forget()
+    }
+}
+
 /// Nothing lost, nothing twice, whatever fails: seeded scenarios of faults, each judged by one oracle.
 ///
 /// They restart servers, so they run by themselves: `scripts/dev/test.sh` runs twenty after all other tests,
@@ -37,6 +60,36 @@ struct FaultTests {
         for seed in 1...50 as ClosedRange<UInt64> {
             let kinds = (40..<60).flatMap { Scenario(seed: seed, index: $0).faults.map(\.kind) }
             #expect(Set(kinds) == Set(FaultKind.allCases), "seed \(seed)")
+        }
+    }
+
+    @Test("the judgement finds each thing that may not be, and nothing when nothing happened")
+    func judgement() async throws {
+        let laboratory = try #require(Laboratory.current)
+        let reference = try await laboratory.reference(partitions: 2)
+        let quiet = Scenario(seed: 0, index: 0, partitions: 2, workers: 2, replacesRun: false, faults: [])
+        try await laboratory.withFleet(partitions: 2) { fleet in
+            let run = try ScenarioRun(quiet, fleet, reference: reference)
+            do {
+                try await run.play()
+                try await run.judge()
+                #expect(await run.problems == [])
+
+                try await run.sabotage()
+                try await run.judge(patience: .seconds(1))
+                let problems = await run.problems
+                for expected in [
+                    "the export cannot be read", "attempts of complete runs without an end: 1", "1 uploads are left",
+                    "schemas are left: bda_run_left", "session bda left", "completed jobs were not told",
+                    "run.completed for []",
+                ] {
+                    #expect(problems.contains { $0.contains(expected) }, "not found: \(expected) in \(problems)")
+                }
+            } catch {
+                await run.end()
+                throw error
+            }
+            await run.end()
         }
     }
 

@@ -126,6 +126,16 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     /// In the order of their moments.
     let faults: [Fault]
 
+    /// What people read: the faults with their moments.
+    var story: String {
+        let faults = faults.map { "\($0.kind.rawValue) (\($0.moment))" }.joined(separator: ", ")
+        return "\(workers) workers, \(partitions) partitions\(replacesRun ? ", again" : ""): \(faults)"
+    }
+
+    var testDescription: String { "seed \(seed), scenario \(index)" }
+}
+
+extension Scenario {
     /// Scenario `index` of a seed. Two kinds of fault come from a shuffled list, so that every twenty scenarios in a row
     /// have each kind; up to two more come at random.
     init(seed: UInt64, index: Int) {
@@ -149,14 +159,6 @@ struct Scenario: Sendable, CustomTestStringConvertible {
         }
         self.faults = faults.sorted { $0.moment < $1.moment }
     }
-
-    /// What people read: the faults with their moments.
-    var story: String {
-        let faults = faults.map { "\($0.kind.rawValue) (\($0.moment))" }.joined(separator: ", ")
-        return "\(workers) workers, \(partitions) partitions\(replacesRun ? ", again" : ""): \(faults)"
-    }
-
-    var testDescription: String { "seed \(seed), scenario \(index)" }
 }
 
 /// SplitMix64: the same numbers for the same seed, everywhere.

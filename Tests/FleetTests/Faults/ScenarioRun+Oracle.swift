@@ -5,7 +5,8 @@ import ObjectStore
 
 extension ScenarioRun {
     /// What must hold when a scenario is over, whatever has happened: one whole export, said once, and nothing left behind.
-    func judge() async throws {
+    /// Sessions and events get so much time to end and to arrive.
+    func judge(patience: Duration = .seconds(10)) async throws {
         await judgeExport()
         try await judgeLedger()
         let clean = try fleet.coordinator(["clean", "--apply"])
@@ -13,8 +14,8 @@ extension ScenarioRun {
             problems.append("clean failed: \(clean.errorText.suffix(600))")
             return
         }
-        try await judgeRemains()
-        try await judgeEvents()
+        try await judgeRemains(patience)
+        try await judgeEvents(patience)
     }
 
     private func judgeExport() async {
@@ -81,7 +82,7 @@ extension ScenarioRun {
     }
 
     /// Nothing of dead runs and ended programs may be left.
-    private func judgeRemains() async throws {
+    private func judgeRemains(_ patience: Duration) async throws {
         let uploads = try await fleet.store.pendingUploads(prefix: "")
         if !uploads.isEmpty {
             problems.append("\(uploads.count) uploads are left, such as \(uploads[0].key)")
@@ -93,7 +94,7 @@ extension ScenarioRun {
             """
         ).compactMap { $0[0] }
         if !schemas.isEmpty { problems.append("schemas are left: \(schemas.joined(separator: ", "))") }
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + patience
         while true {
             let sessions = try await observer.rows(
                 """
@@ -101,7 +102,7 @@ extension ScenarioRun {
                 WHERE datname = current_database() AND usename = 'billing_aggregator'
                 UNION ALL
                 SELECT 'advisory lock ' || l.objid FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
-                WHERE l.locktype = 'advisory' AND a.datname = current_database() AND a.application_name <> 'gates'
+                WHERE l.locktype = 'advisory' AND a.datname = current_database() AND a.application_name <> 'bda gates'
                 """
             ).compactMap { $0[0] }
             if sessions.isEmpty { return }
@@ -114,7 +115,7 @@ extension ScenarioRun {
     }
 
     /// Every completed job and run was told at least once, always with the same id and the same words.
-    private func judgeEvents() async throws {
+    private func judgeEvents(_ patience: Duration) async throws {
         let topics = Topics(prefix: fleet.environment["BDA_TOPIC_PREFIX"] ?? "")
         let jobs = Set(
             try await observer.rows(
@@ -126,7 +127,7 @@ extension ScenarioRun {
         let runs = Set(
             try await observer.rows("SELECT run_id FROM bda.run WHERE state = 'closed'").compactMap { $0[0] })
         let allRuns = Set(try await observer.rows("SELECT run_id FROM bda.run").compactMap { $0[0] })
-        let deadline = ContinuousClock.now + .seconds(8)
+        let deadline = ContinuousClock.now + patience
         while true {
             let completedJobs = await told(JobCompleted.self, on: topics.events) { $0.body.jobID.description }
             let completedRuns = await told(RunCompleted.self, on: topics.runs) { $0.run.runID.description }

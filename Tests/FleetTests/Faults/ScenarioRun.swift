@@ -47,6 +47,9 @@ actor ScenarioRun {
 
     private static let limit = Duration.seconds(60)
 
+    /// A session that the test of the judgement leaves open.
+    var saboteur: PostgresSession?
+
     /// Opens the proxies. `end` must be called.
     init(_ scenario: Scenario, _ fleet: Fleet, reference: PublishedExport) throws {
         let variables = ProcessInfo.processInfo.environment
@@ -70,6 +73,7 @@ actor ScenarioRun {
 
     /// Ends proxies and sessions.
     func end() async {
+        await saboteur?.close()
         await recorder.end()
         await gates.end()
         await observer.close()
@@ -401,9 +405,10 @@ actor ScenarioRun {
         aftermath.append { await self.noteUnlessHappened(fault, self.store.heldTarget != nil) }
         Task {
             while store.heldTarget == nil, !isComplete { try await Task.sleep(for: .milliseconds(10)) }
-            guard let target = store.heldTarget, let runID = ObjectLayout.runID(ofKey: target) else { return }
+            let target = store.heldTarget.map { String($0.prefix { $0 != "?" }) }?.removingPercentEncoding
+            guard let target, let runID = ObjectLayout.runID(ofKey: target) else { return }
             // /bucket/…/<system>/<dataset>/dt=…/run=…/part-<partition>-<number>.csv
-            let path = target.prefix { $0 != "?" }.split(separator: "/")
+            let path = target.split(separator: "/")
             guard let date = path.firstIndex(where: { $0.hasPrefix("dt=") }), date >= 2 else { return }
             let partition = path[path.count - 1].split(separator: "-")[1]
             let job = "\(runID)/\(path[date - 2]).\(path[date - 1])/\(partition)"

@@ -31,6 +31,9 @@ actor WireRecorder {
 
     private func note(_ message: KafkaReceivedMessage) { messages[message.topic, default: []].append(message) }
 
+    /// As if nothing had been said so far.
+    func forget() { messages = [:] }
+
     func end() async {
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
