@@ -255,6 +255,7 @@ struct RunFlow: Sendable {
                 throw await ended(run, by: error)
             }
             guard try await ledger.enterState(run, from: run.state, to: next) else { throw OwnershipLost() }
+            if await keepers.session(for: run.runID) != nil { try await letSnapshotGo(of: run) }
             run.state = next
             logger.debug("step recorded", metadata: logMetadata(run))
         }
@@ -317,7 +318,11 @@ struct RunFlow: Sendable {
             let now = ContinuousClock.now
             if counts.running > 0 || counts.ready == 0 { lastSignOfLife = now }
             if counts.failed > 0 { throw try await failure(of: run) }
-            if counts.done == counts.total { return await keepers.release() }
+            if counts.done == counts.total {
+                // Verification reads in it as well, if an archive does.
+                if needsSnapshot { _ = try await lookAfterSnapshot(of: run) }
+                return
+            }
             if now - lastSignOfLife > .seconds(settings.workerWaitSeconds) {
                 throw RunFailure(
                     .timedOut, "no worker took a job within \(settings.workerWaitSeconds) seconds",
@@ -379,9 +384,7 @@ struct RunFlow: Sendable {
     /// run is `snapshot_lost`. False: it is not needed any more.
     private func lookAfterSnapshot(of run: RunRecord) async throws -> Bool {
         guard try await ledger.needsSnapshot(run.runID) else {
-            await keepers.release()
-            try await ledger.removeKeepers(of: run.runID)
-            logger.debug("snapshot released", metadata: logMetadata(run))
+            try await letSnapshotGo(of: run)
             return false
         }
         if await keepers.isHolding(run.runID) { return true }
@@ -400,6 +403,12 @@ struct RunFlow: Sendable {
             guard let lost = error as? WorkTransaction.SnapshotLost else { throw error }
             throw RunFailure(.snapshotLost, "snapshot_lost: \(lost)", hint: "a new run reads a new snapshot")
         }
+    }
+
+    private func letSnapshotGo(of run: RunRecord) async throws {
+        await keepers.release()
+        try await ledger.removeKeepers(of: run.runID)
+        logger.debug("snapshot released", metadata: logMetadata(run))
     }
 
     // MARK: Checks
@@ -438,12 +447,19 @@ struct RunFlow: Sendable {
             try await verification.checkParts(parts)
             try await session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", action: "begin the postchecks")
             var problems: [String] = []
+            let snapshot = await keepers.session(for: run.runID)
             for archive in archives {
                 let name = archive.script.segment.name
+                let source = archive.script.segment.reads == .vault ? snapshot : session
+                guard let source else {
+                    throw RunFailure(
+                        .snapshotLost, "snapshot_lost: nobody holds the snapshot that \(name) was read in",
+                        hint: "a new run reads a new snapshot")
+                }
                 problems += try await verification.differences(
                     of: archive.script,
                     rows: parts.filter { $0.jobID.segment == name }.reduce(0) { $0 + $1.part.rows },
-                    totals: totals.filter { $0.jobID.segment == name }.map(\.total), in: session)
+                    totals: totals.filter { $0.jobID.segment == name }.map(\.total), in: source)
             }
             guard problems.isEmpty else {
                 throw RunFailure(.totalsDiffer, problems.joined(separator: "\n"), hint: "nothing was published")
@@ -613,6 +629,9 @@ actor SnapshotKeeper {
             return false
         }
     }
+
+    /// The session whose transaction is the run's snapshot, if it is held.
+    func session(for runID: RunID) -> PostgresSession? { held?.runID == runID ? held?.snapshot.session : nil }
 
     func hold(_ snapshot: Snapshot, for runID: RunID) async {
         await release()

@@ -35,7 +35,7 @@ struct Verification: Sendable {
         }
     }
 
-    /// Compares rows and sums of one dataset with SQL over the run's tables. Returns one sentence for each difference.
+    /// Compares rows and sums of one dataset with SQL over the tables that it was read from. Returns one sentence for each difference.
     func differences(
         of script: SegmentScript, rows: Int, totals: [ControlTotal], in session: PostgresSession
     ) async throws -> [String] {

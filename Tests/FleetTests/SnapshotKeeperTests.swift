@@ -129,6 +129,31 @@ extension WholeSystem {
             }
         }
 
+        @Test(
+            "a load during the run changes nothing of a dataset that is read straight from the vault, nor of its totals"
+        )
+        func archiveOfTheVault() async throws {
+            let settings = ["BDA_PARTITIONS": "2", "BDA_WORKER_SLOTS": "1"]
+            try await Fleet.with(settings, scripts: Fleet.gatedScripts(reads: "vault")) { fleet in
+                let worker = try fleet.worker("one")
+                let charges = try await fleet.session.execute(
+                    "SELECT charge_no FROM datalake_vault.hub_charge ORDER BY charge_no COLLATE \"C\"", action: "read"
+                ).rows.map { $0[0] }
+                let gate = try await fleet.closeGate()
+                let run = try fleet.run()
+                try await fleet.untilAtGate(worker)
+                try await fleet.session.execute("DELETE FROM datalake_vault.hub_charge", action: "change the vault")
+                try await gate.execute("SELECT pg_advisory_unlock(4711)", action: "open the gate")
+                await gate.close()
+                try await run.succeeds()
+                let export = try await Export.latest(in: fleet.store)
+                let exported = try export.records(of: "tripica.gated").map { $0["charge_no"] ?? nil }
+                #expect(exported.sorted { ($0 ?? "") < ($1 ?? "") } == charges)
+                try await fleet.untilGone("bda worker snapshot")
+                try await fleet.drain(worker)
+            }
+        }
+
         @Test("a snapshot that nobody keeps and that is lost three times ends the coordinator with exit code 14")
         func isLostThrice() async throws {
             try await Fleet.with(["BDA_PARTITIONS": "1"]) { fleet in

@@ -222,6 +222,30 @@ struct LedgerTests {
         }
     }
 
+    /// A look that changes nothing, for the seconds between two renewals.
+    @Test func aClaimIsHeldByItsAttemptUntilTheJobIsDoneOrTheRunEnds() async throws {
+        try await LedgerFixture.with(jobs: 2) { fixture in
+            let (first, second) = (try await fixture.session(), try await fixture.session())
+            let lost = try #require(try await fixture.claim(fixture.jobs[0], for: first))
+            let kept = try #require(try await fixture.claim(fixture.jobs[1], for: second))
+            let both = Set(fixture.jobs)
+            #expect(try await fixture.ledger.heldClaims(of: [lost, kept]) == both)
+            try await fixture.expireLease(of: fixture.jobs[0])
+            // Overdue is not lost: nobody has taken it.
+            #expect(try await fixture.ledger.heldClaims(of: [lost, kept]) == both)
+            let taken = try #require(try await fixture.claim(fixture.jobs[0], for: second, worker: "another"))
+            #expect(try await fixture.ledger.heldClaims(of: [lost, kept]) == [fixture.jobs[1]])
+            #expect(try await fixture.ledger.renew([(lost, 1), (kept, 2)], leaseSeconds: 30) == [fixture.jobs[1]])
+            #expect(try await fixture.commit(kept, in: first))
+            _ = try await fixture.ledger.advance(fixture.run)
+            #expect(try await fixture.ledger.heldClaims(of: [lost, kept, taken]) == both)
+            #expect(try await fixture.ledger.renew([(lost, 1), (kept, 2)], leaseSeconds: 30) == [fixture.jobs[1]])
+            _ = try await fixture.ledger.fail(fixture.run, exitCode: 11, reason: "r", hint: nil)
+            #expect(try await fixture.ledger.heldClaims(of: [lost, taken]).isEmpty)
+            for session in [first, second] { await session.close() }
+        }
+    }
+
     @Test func aBackoffIsWaitedFor() async throws {
         try await LedgerFixture.with(jobs: 1) { fixture in
             let session = try await fixture.session()

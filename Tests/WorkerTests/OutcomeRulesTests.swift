@@ -47,6 +47,7 @@ import Warehouse
     @Test func stopsComeFirst() {
         let cancelled = PostgresError(sqlState: "57014", message: "m", action: "a")
         #expect(outcome(cancelled, stopped: .claimLost).outcome == .lost)
+        #expect(outcome(cancelled, stopped: .leaseOver).outcome == .lost)
         #expect(outcome(cancelled, stopped: .shutdown).outcome == .interrupted)
         #expect(isRetry(outcome(cancelled, stopped: .timeLimit(seconds: 9)), within: 2...4))
     }

@@ -2,7 +2,8 @@ public import JobModel
 import Postgres
 
 extension Ledger {
-    /// Whether the run goes on and a job of it that reads the vaults has no result yet.
+    /// Whether the run goes on and a job of it that reads the vaults has no result yet, or an archive that reads them is not
+    /// verified yet.
     public func needsSnapshot(_ runID: RunID) async throws -> Bool {
         try await query(
             "SELECT bda.needs_snapshot($1)", [runID.description], action: "look whether the snapshot is needed"
