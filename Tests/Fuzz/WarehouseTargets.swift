@@ -26,53 +26,41 @@ extension FuzzTarget {
         try hold(reference.isTerminated, "what does not end for psql does not end")
         var end = 0
         var texts = [ReferenceLexer.Text](repeating: .code, count: bytes.count)
+        var parameters: [Range<Int>] = []
+        var hasUnknownParameter = false
         for token in tokens {
             try hold(token.range.lowerBound >= end && !token.range.isEmpty, "tokens follow each other")
-            try hold(
-                bytes[end..<token.range.lowerBound].allSatisfy { $0 == 0x20 || (9...13).contains($0) },
-                "between tokens is white space")
+            try hold(isWhiteSpace(bytes[end..<token.range.lowerBound]), "between tokens is white space")
             end = token.range.upperBound
             let text: ReferenceLexer.Text
             switch token.kind {
             case .lineComment, .blockComment: text = .comment
-            case .string, .literalParameter: text = .string
-            case .quotedIdentifier, .identifierParameter: text = .identifier
+            case .string: text = .string
+            case .quotedIdentifier: text = .identifier
             case .semicolon: text = .semicolon
+            case .literalParameter(let name):
+                text = .string
+                parameters.append(token.range)
+                hasUnknownParameter = hasUnknownParameter || !ScriptParameters.literalNames.contains(name)
+            case .identifierParameter(let name):
+                text = .identifier
+                parameters.append(token.range)
+                hasUnknownParameter = hasUnknownParameter || !ScriptParameters.identifierNames.contains(name)
             case .word, .bareParameter, .other: continue
             }
             for index in token.range { texts[index] = text }
-            // The colon of what psql does not take for a parameter is no part of the string that follows.
-            switch token.kind {
-            case .literalParameter, .identifierParameter:
-                texts[token.range.lowerBound] = reference.texts[token.range.lowerBound]
-            default: break
-            }
         }
-        try hold(bytes[end...].allSatisfy { $0 == 0x20 || (9...13).contains($0) }, "after the tokens is white space")
+        try hold(isWhiteSpace(bytes[end...]), "after the tokens is white space")
+        // `:'no name'` is a colon and a string for psql, and an unknown parameter here: the script is refused anyway.
+        if hasUnknownParameter { return }
         if let index = texts.indices.first(where: { !reference.agrees(texts[$0], at: $0) }) {
             throw Violation(description: "byte \(index) is \(texts[index]), and \(reference.texts[index]) for psql")
         }
-        // A name that psql would not take for a parameter is an unknown one here, so that the script is refused.
-        let parameters = tokens.compactMap { token -> Range<Int>? in
-            switch token.kind {
-            case .literalParameter(let name) where ScriptParameters.literalNames.contains(name): token.range
-            case .identifierParameter(let name) where ScriptParameters.identifierNames.contains(name): token.range
-            default: nil
-            }
-        }
-        let known = reference.parameters.filter { range in
-            let name = Array(bytes[range].dropFirst(2).dropLast()).text
-            return bytes[range.lowerBound + 1] == UInt8(ascii: "'")
-                ? ScriptParameters.literalNames.contains(name) : ScriptParameters.identifierNames.contains(name)
-        }
-        let isRefused = tokens.contains { token in
-            switch token.kind {
-            case .literalParameter(let name): !ScriptParameters.literalNames.contains(name)
-            case .identifierParameter(let name): !ScriptParameters.identifierNames.contains(name)
-            default: false
-            }
-        }
-        try hold(parameters == known || isRefused, "parameters are where psql sees them")
+        try hold(parameters == reference.parameters, "parameters are where psql sees them")
+    }
+
+    private static func isWhiteSpace(_ bytes: ArraySlice<UInt8>) -> Bool {
+        bytes.allSatisfy { $0 == 0x20 || (9...13).contains($0) }
     }
 
     /// A file of each kind of script: header, statements, parameters.
