@@ -90,6 +90,12 @@ let package = Package(
         tests("WorkerTests", ["Worker", "TestSupport"]),
         // Audit: Python, which the tests start.
         tests("FleetTests", ["Warehouse", "TestSupport"], exclude: ["Audit"]),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "Worker", "Warehouse", "Postgres", "Kafka", "ObjectStore", "Service", "JobModel", "TestSupport",
+            ],
+            path: "Tests/Fuzz", exclude: ["corpus"], swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6]
 )
