@@ -62,7 +62,7 @@ library=$(find "$resources/clang/lib/" -name "libclang_rt.fuzzer_no_main*$(uname
 
 say "building with coverage counters and Address Sanitizer"
 build=(swift build --build-tests --scratch-path .build-fuzz --sanitize address -Xswiftc -Xfrontend
-    -Xswiftc -sanitize=address,fuzzer -Xlinker --whole-archive -Xlinker "$library" -Xlinker --no-whole-archive
+    -Xswiftc "-sanitize=address,fuzzer" -Xlinker --whole-archive -Xlinker "$library" -Xlinker --no-whole-archive
     -Xlinker --export-dynamic -Xlinker -lstdc++)
 run "${build[@]}" || fail "the build failed"
 program=$(swift build --scratch-path .build-fuzz --show-bin-path)/billing-data-aggregatorPackageTests.xctest
