@@ -19,7 +19,7 @@ restarted, connections cut, delayed and silenced, S3 answers wrongly, topics car
 One line each says number, seed, outcome, seconds, the faults with the moment of each, and in brackets how programs
 ended that did not end well. Every twenty scenarios in a row have each kind of fault.
 
-  --scenarios N    how many (default 200, about 10 seconds each)
+  --scenarios N    how many (default 200, ten to twenty seconds each)
   --seed S         which: the same seed and number are the same scenario (default 1)
   --fault TEXT     only scenarios with a fault whose name holds the text; docs/reliability.md has the names
   --only I         only scenario I of the seed, counted from 0

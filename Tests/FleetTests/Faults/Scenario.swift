@@ -27,9 +27,6 @@ enum Moment: Int, Sendable, CaseIterable, Comparable {
     /// The advisory lock that holds the run there.
     var lock: Int { 4700 + rawValue }
 
-    /// A job of the run stands at this moment, not its coordinator.
-    var isInJob: Bool { self == .vaultJobs || self == .runJobs }
-
     /// Those of a run whose jobs are not all done.
     static let early: [Moment] = [.graph, .vaultJobs, .runJobs]
     /// Those of the coordinator's steps.

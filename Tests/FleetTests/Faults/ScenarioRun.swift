@@ -89,10 +89,10 @@ actor ScenarioRun {
         try await recorder.start([topics.jobs, topics.events, topics.runs], on: fleet.kafka)
         for number in 1...scenario.workers { try startWorker("worker\(number)") }
         let supervisor = Task { try await superviseWorkers() }
-        if scenario.replacesRun { try await fleet.run(settings: line(of: nil)).succeeds() }
         let reader = Task { try await followLatest() }
-        try await gates.close(Set(scenario.faults.map(\.moment).filter { $0 != .start }))
         do {
+            if scenario.replacesRun { try await fleet.run(settings: line(of: nil)).succeeds() }
+            try await gates.close(Set(scenario.faults.map(\.moment).filter { $0 != .start }))
             for fault in scenario.faults where fault.moment == .start { try await happen(fault) }
             let schedule = Task { try await keepCoordinating() }
             defer { schedule.cancel() }
