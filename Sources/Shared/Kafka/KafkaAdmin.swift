@@ -46,7 +46,7 @@ public struct KafkaTopicsReport: Sendable, Hashable {
 public actor KafkaAdmin {
     private let thread: BlockingThread
     private let configuration: KafkaConfiguration
-    private(set) var handle: KafkaHandle?
+    private var handle: KafkaHandle?
 
     /// The thread of its own on which all calls into librdkafka are made.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
