@@ -62,7 +62,7 @@ library=$(find "$resources/clang/lib/" -name "libclang_rt.fuzzer_no_main*$(uname
 
 say "building with coverage counters and Address Sanitizer"
 build=(swift build --build-tests --scratch-path .build-fuzz --sanitize address -Xswiftc -Xfrontend
-    -Xswiftc -sanitize=address,fuzzer -Xlinker --whole-archive -Xlinker "$library" -Xlinker --no-whole-archive
+    -Xswiftc "-sanitize=address,fuzzer" -Xlinker --whole-archive -Xlinker "$library" -Xlinker --no-whole-archive
     -Xlinker --export-dynamic -Xlinker -lstdc++)
 run "${build[@]}" || fail "the build failed"
 program=$(swift build --scratch-path .build-fuzz --show-bin-path)/billing-data-aggregatorPackageTests.xctest
@@ -97,7 +97,7 @@ for target in "${targets[@]}"; do
     }
     grep -a -E '^#[0-9]+.(INITED|DONE)|^stat::number_of_executed' "$scratch/log/$target.log" || true
     if [ "$merge" = yes ]; then
-        run nice "$wrapper" -merge=1 -max_len=4096 -timeout=20 "$corpus/$target" "$work" >"$scratch/log/merge.log" 2>&1 ||
+        run nice "$wrapper" -set_cover_merge=1 -use_counters=0 -max_len=1024 -timeout=20 "$corpus/$target" "$work" >"$scratch/log/merge.log" 2>&1 ||
             show_log merge
         printf '    %s inputs in the corpus\n' "$(find "$corpus/$target" -type f | wc -l)"
     fi
