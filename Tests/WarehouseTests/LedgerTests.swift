@@ -198,7 +198,7 @@ struct LedgerTests {
             #expect(try await fixture.claim(nil, for: session) == nil)
             #expect(try await fixture.ledger.advance(fixture.run).failed == 1)
             let failed = try #require(try await fixture.ledger.notableJobs(of: fixture.run.runID, limit: 5).first)
-            #expect(failed.state == "failed")
+            #expect(failed.state == .failed)
             #expect(failed.message == "m")
             await session.close()
         }
