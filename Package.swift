@@ -77,7 +77,9 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: ["Postgres", "Kafka", "ObjectStore", "Service", "JobModel", "Bytes", "BlockingIO"],
-            path: "Tests/TestSupport", swiftSettings: swiftSettings),
+            path: "Tests/TestSupport",
+            // It holds the model of the ledger, of which hundreds of thousands of states are explored.
+            swiftSettings: swiftSettings + [.unsafeFlags(["-O"])]),
         tests("BlockingIOTests", ["BlockingIO"]),
         tests("BytesTests", ["Bytes"]),
         tests("JobModelTests", ["JobModel"]),
