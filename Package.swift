@@ -90,8 +90,8 @@ let package = Package(
         tests("WarehouseTests", ["Warehouse", "TestSupport"]),
         tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("WorkerTests", ["Worker", "TestSupport"]),
-        // Audit: Python, which the tests start.
-        tests("FleetTests", ["Warehouse", "TestSupport"], exclude: ["Audit"]),
+        // Audit and Schemas: Python, which the tests start.
+        tests("FleetTests", ["Warehouse", "TestSupport"], exclude: ["Audit", "Schemas"]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [
