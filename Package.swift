@@ -77,7 +77,9 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: ["Postgres", "Kafka", "ObjectStore", "Service", "JobModel", "Bytes", "BlockingIO"],
-            path: "Tests/TestSupport", swiftSettings: swiftSettings),
+            path: "Tests/TestSupport",
+            // It holds the model of the ledger, of which hundreds of thousands of states are explored.
+            swiftSettings: swiftSettings + [.unsafeFlags(["-O"])]),
         tests("BlockingIOTests", ["BlockingIO"]),
         tests("BytesTests", ["Bytes"]),
         tests("JobModelTests", ["JobModel"]),
@@ -88,8 +90,8 @@ let package = Package(
         tests("WarehouseTests", ["Warehouse", "TestSupport"]),
         tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("WorkerTests", ["Worker", "TestSupport"]),
-        // Audit: Python, which the tests start.
-        tests("FleetTests", ["Warehouse", "TestSupport"], exclude: ["Audit"]),
+        // Audit and Schemas: Python, which the tests start.
+        tests("FleetTests", ["Warehouse", "TestSupport"], exclude: ["Audit", "Schemas"]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [

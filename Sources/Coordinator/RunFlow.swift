@@ -274,7 +274,7 @@ struct RunFlow: Sendable {
                     run, exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint)
             else { return failure }
             try await ledger.removeKeepers(of: run.runID)
-            let failedJobs = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == "failed" }
+            let failedJobs = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == .failed }
             await messages.tellLast(
                 RunFailed(
                     exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint,
@@ -355,7 +355,7 @@ struct RunFlow: Sendable {
     }
 
     private func failure(of run: RunRecord) async throws -> RunFailure {
-        let failed = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == "failed" }
+        let failed = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == .failed }
         if let lost = failed.first(where: { $0.code == "snapshot_lost" }) {
             return RunFailure(.snapshotLost, "snapshot_lost: \(lost.message ?? "")", hint: lost.hint)
         }

@@ -51,7 +51,8 @@ struct StatusReport: Sendable {
                     header: ["segment", "partition", "state", "attempt", "worker", "seconds", "rows", "why"],
                     rows: jobs.map { job in
                         [
-                            job.jobID.segment.description, "\(job.jobID.partition)", job.state, "\(job.attempt)",
+                            job.jobID.segment.description, "\(job.jobID.partition)", job.state.rawValue,
+                            "\(job.attempt)",
                             job.workerID ?? "", String(Int(job.seconds)), job.rowsSoFar.map { "\($0)" } ?? "",
                             job.message ?? ((job.leaseSeconds ?? 1) < 0 ? "lease ran out" : ""),
                         ]
@@ -148,7 +149,8 @@ struct StatusReport: Sendable {
             ],
             notableJobs: jobs.map {
                 Output.Job(
-                    jobID: $0.jobID, state: $0.state, attempt: $0.attempt, workerID: $0.workerID, seconds: $0.seconds,
+                    jobID: $0.jobID, state: $0.state.rawValue, attempt: $0.attempt, workerID: $0.workerID,
+                    seconds: $0.seconds,
                     rowsSoFar: $0.rowsSoFar, code: $0.code, message: $0.message, hint: $0.hint)
             },
             datasets: figures.map {

@@ -17,7 +17,7 @@ struct JobRunner: Sendable {
         let clock = ContinuousClock()
         let start = clock.now
         let claim = job.claim
-        if let former = claim.former { try await end(former, on: session) }
+        if claim.attempt > 1 { try await endFormerSessions(of: claim, on: session) }
         let segment = script.script.segment
         var parameters = run.parameters
         switch segment.split {
@@ -62,16 +62,16 @@ struct JobRunner: Sendable {
         return isFirst ? result : nil
     }
 
-    /// Takes a job over: the session of the attempt whose lease ran out is ended, and gone, before the work begins, so that
-    /// it can commit nothing any more.
-    private func end(_ former: PostgresSession.Backend, on session: PostgresSession) async throws {
-        let isGone = try await session.query(
-            "SELECT bda.end_backend($1::int, $2::timestamptz, 5000)", ["\(former.pid)", former.start],
-            action: "end the former worker's session"
+    /// The sessions of all earlier attempts at the job are ended, and gone, before the work begins, so that they can commit
+    /// nothing any more: that of a lease that ran out, and that of a connection which only this side has lost.
+    private func endFormerSessions(of claim: Claim, on session: PostgresSession) async throws {
+        let areGone = try await session.query(
+            "SELECT bda.end_sessions($1, $2::int, 5000)", [claim.jobID.description, "\(claim.attempt)"],
+            action: "end the sessions of former attempts"
         ).firstValue
-        guard isGone == "t" else {
+        guard areGone == "t" else {
             throw PostgresError(
-                sqlState: "55006", message: "the former worker's session \(former.pid) has not ended within 5 seconds",
+                sqlState: "55006", message: "the session of a former attempt has not ended within 5 seconds",
                 action: "take the job over", isConnectionLost: true)
         }
     }

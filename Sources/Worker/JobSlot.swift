@@ -18,7 +18,7 @@ struct JobSlot: Sendable {
     func run() async {
         var session: PostgresSession?
         var failures = 0
-        // While the ledger has jobs that no message brought, there is nothing to wait for.
+        // While the ledger has jobs that no message brought, or when a message's job was another's, there is nothing to wait for.
         var wait = Duration.seconds(1)
         while !worker.drain.isRequested {
             do {
@@ -32,8 +32,8 @@ struct JobSlot: Sendable {
                 }
                 let backend = try await current.backend()
                 worker.readiness.set("database", isReady: true)
-                let (taken, isFromLedger) = try await take(for: backend, within: wait)
-                wait = isFromLedger ? .zero : .seconds(1)
+                let (taken, asksAtOnce) = try await take(for: backend, within: wait)
+                wait = asksAtOnce ? .zero : .seconds(1)
                 if let taken {
                     let isClean = await perform(
                         RunningJob(claim: taken.claim, leaseEnd: taken.leaseEnd, session: current), on: current)
@@ -59,10 +59,11 @@ struct JobSlot: Sendable {
         await session?.close()
     }
 
-    /// A claim: from a message if one comes in time, else from the ledger. Nil: there was nothing to be had.
+    /// A claim: from a message if one comes in time, else from the ledger. Nil: there was nothing to be had. And whether the
+    /// ledger is to be asked next, unless a message is there.
     private func take(
         for backend: PostgresSession.Backend, within time: Duration
-    ) async throws -> (taken: WorkerContext.Taken?, isFromLedger: Bool) {
+    ) async throws -> (taken: WorkerContext.Taken?, asksAtOnce: Bool) {
         guard let message = try await worker.nextMessage(within: time) else {
             if worker.drain.isRequested { return (nil, false) }
             let taken = try await worker.claim(nil, backend: backend)
@@ -77,7 +78,7 @@ struct JobSlot: Sendable {
         let taken = try await worker.claim(jobID, backend: backend)
         await worker.acknowledge(message)
         worker.metrics.claimed(taken == nil ? "refused" : "won")
-        return (taken, false)
+        return (taken, taken == nil)
     }
 
     /// Does the job and reports its end. False when the session is not to be used again.

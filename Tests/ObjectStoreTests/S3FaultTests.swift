@@ -564,8 +564,8 @@ import Testing
         let started = clock.now
         task.cancel()
         await #expect(throws: CancellationError.self) { _ = try await task.value }
-        // Milliseconds, if the machine has time for it; without the wake-up it is a second or the stall limit.
-        #expect(clock.now - started < .seconds(5))
+        // Milliseconds, if the machine has time for it; without the wake-up it is the stall limit, a minute.
+        #expect(clock.now - started < .seconds(30))
     }
 
     @Test func `a delay between tries ends when it is cancelled`() async throws {

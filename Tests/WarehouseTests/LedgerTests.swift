@@ -66,6 +66,14 @@ private struct LedgerFixture {
                 totals: [ControlTotal(name: "net", currency: "EUR", amount: try ExactDecimal("0.10"))]))
     }
 
+    /// What a worker does before it begins an attempt that is not the first.
+    func endFormerSessions(of claim: Claim, in session: PostgresSession) async throws {
+        let areGone = try await session.query(
+            "SELECT bda.end_sessions($1, $2::int, 5000)", [claim.jobID.description, "\(claim.attempt)"],
+            action: "end the former sessions")
+        #expect(areGone.firstValue == "t")
+    }
+
     /// Ends a lease without waiting for it.
     func expireLease(of job: JobID) async throws {
         let session = try await session()
@@ -102,6 +110,19 @@ struct LedgerTests {
         }
     }
 
+    @Test func aJobThatTakesMuchLongerGoesBeforeTheOneThatWasNamed() async throws {
+        try await LedgerFixture.with(jobs: 3) { fixture in
+            let session = try await fixture.session()
+            try await session.execute("UPDATE bda.job SET expected_seconds = partition_no + 1", action: "set times")
+            let first = try #require(try await fixture.claim(fixture.jobs[0], for: session))
+            #expect(first.jobID == fixture.jobs[2])
+            // Twice as long is not much longer.
+            let second = try #require(try await fixture.claim(fixture.jobs[0], for: session))
+            #expect(second.jobID == fixture.jobs[0])
+            await session.close()
+        }
+    }
+
     @Test func aClaimIsRefusedWhileTheLeaseLastsAndForOthersClients() async throws {
         try await LedgerFixture.with(jobs: 1) { fixture in
             let session = try await fixture.session()
@@ -130,11 +151,7 @@ struct LedgerTests {
             let second = try #require(try await fixture.claim(fixture.jobs[0], for: successor))
             #expect(second.attempt == 2)
             #expect(try await second.former == zombie.backend())
-            let former = try #require(second.former)
-            let isGone = try await successor.query(
-                "SELECT bda.end_backend($1::int, $2::timestamptz, 5000)", ["\(former.pid)", former.start],
-                action: "end it")
-            #expect(isGone.firstValue == "t")
+            try await fixture.endFormerSessions(of: second, in: successor)
 
             await #expect(throws: PostgresError.self) {
                 try await WorkTransaction.commit(
@@ -148,6 +165,88 @@ struct LedgerTests {
             #expect(try await fixture.commit(second, in: successor))
             #expect(try await fixture.ledger.advance(fixture.run).done == 1)
             await successor.close()
+        }
+    }
+
+    /// The worker that took the job over died before it had ended the zombie's session; the next one ends both.
+    @Test func aChainOfTakeOversLeavesNoSessionBehind() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let zombie = try await fixture.session()
+            let first = try #require(try await fixture.claim(fixture.jobs[0], for: zombie))
+            let transaction = try await WorkTransaction.begin(in: zombie, snapshotID: nil)
+            try await fixture.expireLease(of: fixture.jobs[0])
+            let dead = try await fixture.session()
+            _ = try #require(try await fixture.claim(fixture.jobs[0], for: dead))
+            await dead.close()
+            try await fixture.expireLease(of: fixture.jobs[0])
+
+            let last = try await fixture.session()
+            let third = try #require(try await fixture.claim(fixture.jobs[0], for: last))
+            try await fixture.endFormerSessions(of: third, in: last)
+            await #expect(throws: PostgresError.self) {
+                try await WorkTransaction.commit(
+                    in: zombie, claim: first, workerID: "w", transactionID: transaction,
+                    result: JobResult(rows: 0, bytes: 0, durationMs: 0, parts: [], totals: []))
+            }
+            #expect(try await fixture.commit(third, in: last))
+            await last.close()
+        }
+    }
+
+    /// The client lost its connection and says so; the server has not noticed and could still commit.
+    @Test func aFailedJobIsNotCompletedByASessionThatIsStillThere() async throws {
+        try await LedgerFixture.with(jobs: 2, maxAttempts: 1) { fixture in
+            var zombies: [(PostgresSession, Claim, String)] = []
+            for job in fixture.jobs {
+                let session = try await fixture.session()
+                let claim = try #require(try await fixture.claim(job, for: session))
+                zombies.append((session, claim, try await WorkTransaction.begin(in: session, snapshotID: nil)))
+            }
+            #expect(
+                try await fixture.ledger.endAttempt(
+                    zombies[0].1, outcome: .retry(after: 0), code: "connection_lost", message: "m", hint: nil))
+            try await fixture.expireLease(of: fixture.jobs[1])
+            #expect(try await fixture.ledger.advance(fixture.run).failed == 2)
+            for (session, claim, transaction) in zombies {
+                await #expect(throws: PostgresError.self) {
+                    try await WorkTransaction.commit(
+                        in: session, claim: claim, workerID: "w", transactionID: transaction,
+                        result: JobResult(rows: 0, bytes: 0, durationMs: 0, parts: [], totals: []))
+                }
+                #expect(try await !fixture.ledger.hasResult(claim.jobID))
+            }
+        }
+    }
+
+    @Test func whoFindsTheJobDoneBeforeIsNotLeftWithoutAnOutcome() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let (first, second) = (try await fixture.session(), try await fixture.session())
+            let claim = try #require(try await fixture.claim(nil, for: first))
+            try await fixture.expireLease(of: claim.jobID)
+            let successor = try #require(try await fixture.claim(nil, for: second))
+            #expect(try await fixture.commit(claim, in: first))
+            // The job is done: its session may do another by now and is left alone.
+            try await fixture.endFormerSessions(of: successor, in: second)
+            #expect(try await first.execute("SELECT 1", action: "look").firstValue == "1")
+            #expect(try await fixture.commit(successor, in: second) == false)
+            #expect(try await fixture.ledger.advance(fixture.run).done == 1)
+            let outcomes = try await first.execute("SELECT outcome FROM bda.attempt ORDER BY attempt", action: "read")
+                .rows
+            #expect(outcomes.map { $0[0] } == ["completed", "lost"])
+            for session in [first, second] { await session.close() }
+        }
+    }
+
+    /// It was claimed from the ledger before its request went out, and its worker died.
+    @Test func aJobThatWasNeverRequestedIsRequestedWhenItsLeaseIsOver() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let session = try await fixture.session()
+            _ = try #require(try await fixture.claim(nil, for: session))
+            #expect(try await fixture.ledger.takeDueRequests(fixture.run).isEmpty)
+            try await fixture.expireLease(of: fixture.jobs[0])
+            #expect(try await fixture.ledger.takeDueRequests(fixture.run) == fixture.jobs)
+            #expect(try await fixture.ledger.takeDueRequests(fixture.run).isEmpty)
+            await session.close()
         }
     }
 
@@ -198,7 +297,7 @@ struct LedgerTests {
             #expect(try await fixture.claim(nil, for: session) == nil)
             #expect(try await fixture.ledger.advance(fixture.run).failed == 1)
             let failed = try #require(try await fixture.ledger.notableJobs(of: fixture.run.runID, limit: 5).first)
-            #expect(failed.state == "failed")
+            #expect(failed.state == .failed)
             #expect(failed.message == "m")
             await session.close()
         }

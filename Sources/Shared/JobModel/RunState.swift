@@ -4,7 +4,8 @@
 ///        |           |
 ///        +-----------+--> failed, cancelled
 ///
-/// Until `published` nothing that BI follows has changed, so a run may still fail; from then on it can only go forward.
+/// Until the run's manifest is noted, within the step to `published`, nothing that BI follows has changed, so a run may still
+/// fail; from then on it can only go forward.
 public enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
     /// Jobs run.
     case running
@@ -45,6 +46,28 @@ public enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
         case .closed, .failed, .cancelled: nil
         }
     }
+}
+
+/// The states of a job in the ledger. The graph decides when a job is ready, a claim makes it run, its result makes it done.
+///
+///                  +-- end of an attempt, attempts left --+
+///                  v                                      |
+///     blocked -> ready ------------ claim ------------> running -> done
+///                                                         |
+///                          rejected, no attempts left     +-----> failed
+///
+/// A running job whose lease is over is taken over by the next claim: it goes on running, as the next attempt.
+public enum JobState: String, Sendable, Hashable, Codable, CaseIterable {
+    /// Waiting for other jobs.
+    case blocked
+    /// Waiting for a worker.
+    case ready
+    /// Under way.
+    case running
+    /// With its result.
+    case done
+    /// Ended without a result, for good.
+    case failed
 }
 
 /// How one attempt at a job ended. The set is closed: everything that can happen is one of these.

@@ -75,15 +75,20 @@ public struct JobCounts: Sendable, Hashable {
     /// All of them.
     public var total: Int { blocked + ready + running + done + failed }
 
-    mutating func set(_ state: String, _ count: Int) {
+    mutating func set(_ state: JobState, _ count: Int) {
         switch state {
-        case "blocked": blocked = count
-        case "ready": ready = count
-        case "running": running = count
-        case "done": done = count
-        default: failed = count
+        case .blocked: blocked = count
+        case .ready: ready = count
+        case .running: running = count
+        case .done: done = count
+        case .failed: failed = count
         }
     }
+}
+
+extension JobState {
+    /// The state in a row's column of that name.
+    init(_ record: PostgresRecord) throws { self = JobState(rawValue: try record.text("state"))! }
 }
 
 /// A completion whose event the ledger does not know to be sent.
@@ -204,7 +209,7 @@ extension Ledger {
         for record in try await owned(
             "SELECT state, jobs FROM bda.advance($1, $2::bigint)", [run.runID.description, "\(run.ownerNumber)"],
             action: "look at the run's jobs"
-        ).records { counts.set(try record.text("state"), try record.integer("jobs")) }
+        ).records { counts.set(try JobState(record), try record.integer("jobs")) }
         return counts
     }
 

@@ -6,7 +6,7 @@ public struct JobStatus: Sendable, Hashable {
     /// The job.
     public var jobID: JobID
     /// Its state.
-    public var state: String
+    public var state: JobState
     /// Counted from 1.
     public var attempt: Int
     /// `BDA_WORKER_ID` of the worker.
@@ -48,7 +48,7 @@ extension Ledger {
             SELECT CASE WHEN d.job_id IS NOT NULL THEN 'done' ELSE j.state END AS state, count(*) AS jobs
             FROM bda.job AS j LEFT JOIN bda.result AS d ON d.job_id = j.job_id WHERE j.run_id = $1 GROUP BY 1
             """, [runID.description], action: "count the run's jobs"
-        ).records { counts.set(try record.text("state"), try record.integer("jobs")) }
+        ).records { counts.set(try JobState(record), try record.integer("jobs")) }
         return counts
     }
 
@@ -66,7 +66,7 @@ extension Ledger {
             """, [runID.description, "\(limit)"], action: "read the run's jobs"
         ).records.map {
             JobStatus(
-                jobID: try JobID($0.text("job_id")), state: try $0.text("state"), attempt: try $0.integer("attempt"),
+                jobID: try JobID($0.text("job_id")), state: try JobState($0), attempt: try $0.integer("attempt"),
                 workerID: $0.optional("worker_id"), seconds: Double($0.optional("seconds") ?? "") ?? 0,
                 rowsSoFar: $0.optional("rows_so_far").flatMap { Int($0) }, code: $0.optional("code"),
                 message: $0.optional("message"), hint: $0.optional("hint"),

@@ -1,0 +1,427 @@
+import Foundation
+import JobModel
+import Postgres
+import TestSupport
+import Testing
+import Warehouse
+
+/// The functions of the ledger against their specification, `LedgerModel`: the same random calls to both, most of them out of
+/// turn, and after each the same answers and the same rows.
+///
+/// Time is moved by hand, in steps of 100 seconds; in the database every point in time goes back by as much instead. Leases,
+/// backoffs and repetitions end in the middle between two steps, so the seconds that a test takes decide nothing.
+@Suite(.enabled(if: TestPostgres.isAvailable, "needs PostgreSQL: run scripts/dev/test.sh"), .timeLimit(.minutes(5)))
+struct LedgerConformanceTests {
+    @Test("whatever is called in whatever order, the ledger does what the model says")
+    func ledgerConforms() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let root = URL(fileURLWithPath: #filePath).appending(path: "../../../scripts").standardizedFileURL.path
+            let control = try await PostgresSession.connect(role, purpose: "control")
+            _ = try await Migrations(folders: [root]).apply(in: control)
+            // Ending a session that ends at that moment is no news.
+            try await control.execute("SET client_min_messages = error", action: "set up")
+            try await control.execute(Sequence.look, action: "set up")
+            let ledger = Ledger(role, purpose: "test")
+            var pool: [PostgresSession] = []
+            var seen: [String: Int] = [:]
+            for seed in 0..<150 {
+                var sequence = try await Sequence(seed: seed, role: role, ledger: ledger, control: control, pool: pool)
+                do {
+                    for _ in 0..<60 { try await sequence.step() }
+                } catch {
+                    Issue.record("\(error); \(sequence.history)")
+                    return
+                }
+                pool = try await sequence.end()
+                seen.merge(sequence.seen) { $0 + $1 }
+            }
+            // A comparison of what never happens would say nothing.
+            print("calls by what came of them: \(seen.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" })")
+            for what in Sequence.mustHappen { #expect(seen[what, default: 0] > 0, "\(what)") }
+            for session in pool { await session.close() }
+            await control.close()
+            await ledger.close()
+        }
+    }
+}
+
+/// One run of five jobs in the ledger and in the model.
+private struct Sequence {
+    /// A claim as either side has it.
+    struct Held {
+        var real: Claim
+        var model: LedgerModel.Claim
+        var session: LedgerModel.SessionID
+    }
+
+    static let mustHappen = [
+        "claim won", "claim refused", "claim took over", "claim of a longer one", "begin ok", "begin on a dead session",
+        "record ok",
+        "record done before", "commit", "roll back", "close", "renew held", "renew lost", "end ok", "end refused",
+        "advance", "advance refused", "advance gave up", "due some", "due none", "owner", "step entered",
+        "step refused",
+        "failed", "fail refused", "time",
+    ]
+
+    private let role: PostgresConfiguration
+    private let ledger: Ledger
+    private let control: PostgresSession
+    private var run: RunRecord
+    private let jobs: [JobID]
+    private var model: LedgerModel
+    private var now = 0
+    private var generator: SplitMix64
+    private var sessions: [LedgerModel.SessionID: PostgresSession] = [:]
+    private var backends: [String: LedgerModel.SessionID] = [:]
+    private var transactions: [LedgerModel.SessionID: String] = [:]
+    private var held: [Held] = []
+    private(set) var seen: [String: Int] = [:]
+    private(set) var history: [String] = []
+    private var steps = 0
+
+    init(
+        seed: Int, role: PostgresConfiguration, ledger: Ledger, control: PostgresSession, pool: [PostgresSession]
+    ) async throws {
+        self.role = role
+        self.ledger = ledger
+        self.control = control
+        generator = SplitMix64(seed: UInt64(seed))
+        // A client of its own: no other sequence's jobs can be had.
+        let runID = RunID(millisecondsSince1970: 1_775_013_300_000 + Int64(seed), using: &generator)
+        run = RunRecord(
+            runID: runID, clientID: "client\(seed)", environment: "dev", businessDate: try BusinessDate("2026-03-31"),
+            cutoff: "2026-04-01T03:00:00.000Z", systems: ["tripica"], isCompleteSet: true, partitionCount: 2,
+            rowsPerPart: 10, uploadPartBytes: 5 << 20, compression: .none, compressionLevel: nil, output: "file:///x",
+            outputPrefix: "billing", maxAttempts: 2, retryBaseSeconds: 1, retryMaxSeconds: 1, jobTimeoutSeconds: 60,
+            owner: "test", snapshotID: nil)
+        try await ledger.insert(run)
+        let names = try ["tripica.a", "tripica.b", "tripica.c"].map { try SegmentName($0) }
+        let segments = [
+            Segment(name: names[0], kind: .`init`, reads: .run),
+            Segment(name: names[1], kind: .`init`, needs: [names[0]], reads: .run),
+            Segment(name: names[2], kind: .`init`, needs: [names[1]], split: .none, reads: .run),
+        ]
+        let graph = JobGraph(segments: segments, systems: ["tripica"], partitionCount: 2)
+        try await ledger.insertGraph(
+            graph,
+            jobs: graph.segments.map {
+                PlannedJobs(segment: $0.name, jobs: Array(repeating: (nil, nil), count: graph.jobCount(of: $0)))
+            }, for: run)
+        // In the order of their ids: a0, a1, b0 after a0, b1 after a1, c after both b; the second of a pair is the longer.
+        jobs = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)].map { JobID(run: runID, segment: names[$0.0], partition: $0.1) }
+        let plan: [LedgerModel.Plan.Job] = [
+            .init(expectedSeconds: 1), .init(expectedSeconds: 3), .init(needs: [0], expectedSeconds: 1),
+            .init(needs: [1], expectedSeconds: 3), .init(needs: [2, 3], expectedSeconds: 1),
+        ]
+        try await control.execute(
+            "UPDATE bda.job SET expected_seconds = 2 * partition_no + 1 WHERE run_id = \(SQL.literal("\(runID)"))",
+            action: "set the expected times")
+        model = LedgerModel(LedgerModel.Plan(plan, maxAttempts: 2))
+        for session in pool { try await add(session) }
+    }
+
+    /// Ends the run, so that the next one can begin, and hands over the sessions that are left.
+    mutating func end() async throws -> [PostgresSession] {
+        var rest: [PostgresSession] = []
+        for (id, session) in sessions.sorted(by: { $0.key < $1.key }) {
+            if model.sessions[id] == .some(nil) { rest.append(session) } else { await session.close() }
+        }
+        return rest
+    }
+
+    private mutating func add(_ session: PostgresSession) async throws {
+        let id = model.connect()
+        sessions[id] = session
+        let backend = try await session.backend()
+        backends["\(backend.pid) \(backend.start)"] = id
+    }
+
+    private mutating func random(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }
+
+    private mutating func note(_ what: String, _ detail: String = "") {
+        seen[what, default: 0] += 1
+        history.append(detail.isEmpty ? what : "\(what) \(detail)")
+    }
+
+    // MARK: One call
+
+    /// Calls something on both sides and compares.
+    mutating func step() async throws {
+        steps += 1
+        // Steps of the run that come early leave nothing to claim.
+        switch random(steps < 40 ? 60 : 70) {
+        case 0...15: try await claim(random(3) == 0 ? nil : random(jobs.count))
+        case 16...25: try await begin()
+        case 26...33: try await record()
+        case 34...37: try await commit()
+        case 38: try await leave()
+        case 39...41: try await renew()
+        case 42...45: try await endAttempt()
+        case 46...52: try await advance()
+        case 53...54: try await takeDueRequests()
+        case 55...58: try await passTime()
+        default: try await changeRun()
+        }
+        try await compare()
+    }
+
+    private mutating func claim(_ job: Int?) async throws {
+        let free = model.sessions.filter { $0.value == nil }.keys.sorted()
+        if free.count < 2 { try await add(try await PostgresSession.connect(role, purpose: "test work")) }
+        let idle = model.sessions.filter { $0.value == nil }.keys.sorted()
+        let session = idle[random(idle.count)]
+        let real = try await ledger.claim(
+            job.map { jobs[$0] }, clientID: run.clientID, environment: "dev", workerID: "w",
+            backend: try await sessions[session]!.backend(), leaseSeconds: 150)
+        let expected = model.claim(job, worker: 0, session: session, lease: 150, now: now)
+        guard let real, let expected else {
+            try same(real?.jobID.description, expected.map { "\($0.id)" }, "claim \(job as Any)")
+            return note("claim refused")
+        }
+        note(expected.former == nil ? "claim won" : "claim took over", "\(expected.id) by session \(session)")
+        if let job, job != expected.id.job { note("claim of a longer one") }
+        try same(real.jobID, jobs[expected.id.job], "claimed job")
+        try same(real.attempt, expected.id.number, "attempt")
+        try same(real.attemptsLeft, expected.attemptsLeft, "attempts left")
+        try same(real.former.map { backends["\($0.pid) \($0.start)"] ?? -1 }, expected.former, "former session")
+        held.append(Held(real: real, model: expected, session: session))
+    }
+
+    /// Begins the work of any claim there ever was, whose session may be gone by now.
+    private mutating func begin() async throws {
+        guard !held.isEmpty else { return }
+        let claim = held[held.count - 1 - random(min(4, held.count))]
+        if case .some(.some) = model.sessions[claim.session] { return }
+        guard let session = sessions[claim.session] else { return }
+        do {
+            if claim.model.id.number > 1 {
+                let areGone = try await session.query(
+                    "SELECT bda.end_sessions($1, $2::int, 5000)",
+                    [claim.real.jobID.description, "\(claim.real.attempt)"], action: "end the former sessions")
+                try same(areGone.firstValue, "t", "former sessions")
+            }
+            transactions[claim.session] = try await WorkTransaction.begin(in: session, snapshotID: nil)
+        } catch let error as PostgresError {
+            try same(error.isConnectionLost, true, "\(error)")
+        }
+        if model.sessions[claim.session] != nil { model.endSessions(before: claim.model.id, calledIn: claim.session) }
+        let isBegun = model.begin(claim.model.id, in: claim.session)
+        try same(await session.isConnected, isBegun, "begun")
+        note(isBegun ? "begin ok" : "begin on a dead session", "\(claim.model.id)")
+        if !isBegun { await drop(claim.session) }
+    }
+
+    private mutating func drop(_ session: LedgerModel.SessionID) async {
+        await sessions[session]?.close()
+        sessions[session] = nil
+    }
+
+    private mutating func record() async throws {
+        let open = model.sessions.filter { if case .some(.open) = $0.value { true } else { false } }.keys.sorted()
+        guard !open.isEmpty else { return }
+        let id = open[random(open.count)]
+        guard case .some(.some(.open(let attempt))) = model.sessions[id], let session = sessions[id] else { return }
+        var next = model
+        let expected = next.recordResult(in: id)
+        // The real one would wait for the other session's end.
+        guard expected != .waits else { return }
+        model = next
+        var recording = LedgerModel.Recording.recorded
+        do {
+            try await session.execute(
+                """
+                SELECT bda.record_result(\(SQL.literal(jobs[attempt.job].description)), \(attempt.number), 'w',
+                                         \(SQL.literal(transactions[id] ?? "")), 1, 2, 3, '[]', '[]')
+                """, action: "record")
+        } catch let error as PostgresError where error.isUniqueViolation {
+            recording = .wasDoneBefore
+            try await session.execute("ROLLBACK", action: "roll back")
+        }
+        try same(recording, expected, "recording")
+        note(expected == .recorded ? "record ok" : "record done before", "\(attempt)")
+    }
+
+    private mutating func commit() async throws {
+        let recorded = model.sessions.filter { if case .some(.recorded) = $0.value { true } else { false } }.keys
+            .sorted()
+        guard !recorded.isEmpty else { return }
+        let id = recorded[random(recorded.count)]
+        if random(4) == 0 {
+            try await sessions[id]!.execute("ROLLBACK", action: "roll back")
+            model.rollBack(id)
+            note("roll back", "\(id)")
+        } else {
+            try await sessions[id]!.execute("COMMIT", action: "commit")
+            note("commit", "\(model.commit(id)!)")
+        }
+    }
+
+    /// A client goes, and its server notices.
+    private mutating func leave() async throws {
+        let all = model.sessions.keys.sorted()
+        guard !all.isEmpty else { return }
+        let id = all[random(all.count)]
+        let backend = try await sessions[id]!.backend()
+        await drop(id)
+        let isGone = try await control.query(
+            "SELECT bda.end_backend($1::int, $2::timestamptz, 5000)", ["\(backend.pid)", backend.start],
+            action: "wait for the end of a session")
+        try same(isGone.firstValue, "t", "session")
+        model.end(id)
+        note("close", "\(id)")
+    }
+
+    private mutating func renew() async throws {
+        let some = held.suffix(6).filter { _ in random(2) == 0 }
+        guard !some.isEmpty else { return }
+        let real = try await ledger.renew(some.map { ($0.real, 0) }, leaseSeconds: 150)
+        let expected = model.renew(some.map(\.model.id), lease: 150, now: now)
+        // The caller counts the last claim of a job that is done as held, too.
+        let done = some.map(\.model.id).filter {
+            model.jobs[$0.job].state == .done && model.jobs[$0.job].attempt == $0.number
+        }
+        try same(real, Set((expected + done).map { jobs[$0.job] }), "renewed")
+        if !expected.isEmpty { note("renew held", "\(expected)") }
+        if Set(expected).count < Set(some.map(\.model.id)).count { note("renew lost") }
+    }
+
+    private mutating func endAttempt() async throws {
+        guard !held.isEmpty else { return }
+        let claim = held[held.count - 1 - random(min(5, held.count))]
+        // One that has inserted its result keeps its row; whoever ends the attempt ends its session.
+        let outcome = [JobOutcome.retry(after: 50), .retry(after: 50), .interrupted, .rejected][random(4)]
+        let real = try await ledger.endAttempt(claim.real, outcome: outcome, code: "x", message: "m", hint: nil)
+        let expected = model.endAttempt(claim.model.id, outcome: outcome, now: now)
+        try same(real, expected, "end of an attempt")
+        note(expected ? "end ok" : "end refused", "\(claim.model.id) \(outcome.name)")
+    }
+
+    /// The present owner's number, or another's.
+    private mutating func owner() -> (record: RunRecord, number: Int) {
+        var record = run
+        record.ownerNumber = random(8) == 0 ? model.owner - 1 : model.owner
+        return (record, record.ownerNumber)
+    }
+
+    private mutating func advance() async throws {
+        let (record, number) = owner()
+        let failed = model.jobs.count { $0.state == .failed }
+        var expected: [JobState: Int]?
+        do { expected = try model.advance(owner: number, now: now) } catch {}
+        do {
+            let real = try await ledger.advance(record)
+            let counts: [JobState: Int] = [
+                .blocked: real.blocked, .ready: real.ready, .running: real.running, .done: real.done,
+                .failed: real.failed,
+            ]
+            try same(counts.filter { $0.value > 0 }, expected, "counts")
+            note("advance", "at \(now)")
+        } catch is OwnershipLost {
+            try same(nil, expected, "owner")
+            note("advance refused")
+        }
+        if model.jobs.count(where: { $0.state == .failed }) > failed { note("advance gave up") }
+    }
+
+    private mutating func takeDueRequests() async throws {
+        let rows = try await control.query(
+            "SELECT job_id FROM bda.take_due_requests($1, $2::bigint, 50)",
+            [run.runID.description, "\(model.owner)"], action: "take the due requests"
+        ).rows
+        let expected = try model.takeDueRequests(owner: model.owner, again: 50, now: now)
+        try same(rows.map { $0[0] ?? "" }, expected.map { jobs[$0].description }, "due")
+        note(expected.isEmpty ? "due none" : "due some", "\(expected)")
+    }
+
+    private mutating func changeRun() async throws {
+        switch random(10) {
+        case 0...3:
+            try same(try await ledger.takeOwnership(of: run.runID, owner: "x"), model.takeOwnership(), "owner")
+            note("owner")
+        case 4...5:
+            let (record, number) = owner()
+            let state = [RunState.failed, .cancelled][random(2)]
+            var expected: Bool?
+            do { expected = try model.fail(owner: number, as: state) } catch {}
+            var real: Bool?
+            do {
+                real = try await ledger.fail(record, state: state, exitCode: 11, reason: "", hint: nil)
+            } catch is OwnershipLost {}
+            try same(real, expected, "failure")
+            note(expected == true ? "failed" : "fail refused")
+        default:
+            let (record, number) = owner()
+            let from = random(2) == 0 ? model.run : RunState.allCases[random(RunState.allCases.count)]
+            let to = from.next ?? .closed
+            var expected: Bool?
+            do { expected = try model.enterState(owner: number, from: from, to: to) } catch {}
+            var real: Bool?
+            do { real = try await ledger.enterState(record, from: from, to: to) } catch is OwnershipLost {}
+            try same(real, expected, "step")
+            note(expected == true ? "step entered" : "step refused", "\(from) to \(to)")
+        }
+    }
+
+    private mutating func passTime() async throws {
+        now += 100
+        try await control.execute(
+            """
+            UPDATE bda.job SET lease_until = lease_until - interval '100 s', not_before = not_before - interval '100 s',
+                published_at = published_at - interval '100 s' WHERE run_id = \(SQL.literal(run.runID.description))
+            """, action: "let time pass")
+        note("time")
+    }
+
+    // MARK: Comparison
+
+    /// All that the ledger says of a run, as texts.
+    static let look = """
+        PREPARE look (text) AS
+        SELECT r.state || ' ' || r.owner_number AS run,
+            (SELECT string_agg(concat_ws(' ', j.state, j.attempt, j.interruptions, d.attempt,
+                'lease', round(extract(epoch FROM j.lease_until - clock_timestamp()) / 50)::int,
+                'wait', round(extract(epoch FROM j.not_before - clock_timestamp()) / 50)::int,
+                'published', round(extract(epoch FROM j.published_at - clock_timestamp()) / 50)::int,
+                'session', j.backend_pid, j.backend_start), E'\\n' ORDER BY j.job_id)
+             FROM bda.job AS j LEFT JOIN bda.result AS d ON d.job_id = j.job_id WHERE j.run_id = r.run_id) AS jobs,
+            (SELECT string_agg(concat_ws(' ', a.job_id, a.attempt, coalesce(a.outcome, '-')), E'\\n' ORDER BY a.job_id, a.attempt)
+             FROM bda.job AS j JOIN bda.attempt AS a ON a.job_id = j.job_id WHERE j.run_id = r.run_id) AS attempts
+        FROM bda.run AS r WHERE r.run_id = $1
+        """
+
+    private struct Difference: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private func same<Value: Equatable>(_ real: Value, _ expected: Value, _ what: String) throws {
+        guard real == expected else {
+            throw Difference(description: "\(what): the ledger says \(real), the model \(expected)")
+        }
+    }
+
+    private mutating func compare() async throws {
+        let record = try await control.execute(
+            "EXECUTE look (\(SQL.literal(run.runID.description)))", action: "read the ledger"
+        ).records[0]
+        try same(record.text("run"), "\(model.run.rawValue) \(model.owner)", "run")
+        let names = Dictionary(uniqueKeysWithValues: backends.map { ($0.value, $0.key) })
+        func time(_ name: String, _ value: Int?) -> [String] { [name] + (value.map { ["\(($0 - now) / 50)"] } ?? []) }
+        let jobs = model.jobs.map { job -> String in
+            let counts =
+                [job.state.rawValue, "\(job.attempt)", "\(job.interruptions)"] + (job.result.map { ["\($0)"] } ?? [])
+            let times = time("lease", job.leaseUntil) + time("wait", job.notBefore) + time("published", job.publishedAt)
+            return (counts + times + ["session"] + (job.session.map { [names[$0] ?? "?"] } ?? [])).joined(
+                separator: " ")
+        }
+        try same(record.text("jobs"), jobs.joined(separator: "\n"), "jobs")
+        let attempts = model.attempts.enumerated().flatMap { job, attempts in
+            attempts.enumerated().map { "\(self.jobs[job]) \($0 + 1) \($1.outcome ?? "-")" }
+        }
+        try same(record.optional("attempts") ?? "", attempts.joined(separator: "\n"), "attempts")
+        // Sessions that have been ended are gone.
+        for (id, session) in sessions where model.sessions[id] == nil && random(2) == 0 {
+            await #expect(throws: PostgresError.self) { try await session.execute("SELECT 1", action: "look") }
+            await drop(id)
+        }
+    }
+}
