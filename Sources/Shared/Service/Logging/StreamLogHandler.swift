@@ -9,8 +9,7 @@ public final class StreamLogHandler: LogHandler {
     /// The level that loggers of this handler begin with.
     public let level: Logger.Level
     private let format: LogFormat
-    private let descriptor: Descriptor
-    private let lock = Mutex(())
+    private let descriptor: Mutex<Descriptor>
 
     /// - Parameters:
     ///   - format: how a line looks.
@@ -19,7 +18,7 @@ public final class StreamLogHandler: LogHandler {
     public init(format: LogFormat, level: Logger.Level, descriptor: Int32 = 2) {
         self.format = format
         self.level = level
-        self.descriptor = Descriptor(number: descriptor)
+        self.descriptor = Mutex(Descriptor(number: descriptor))
     }
 
     /// Writes one line.
@@ -30,7 +29,7 @@ public final class StreamLogHandler: LogHandler {
             case .text: Self.textLine(record, time: time)
             case .json: Self.jsonLine(record, time: time)
             }
-        lock.withLock { _ in descriptor.write(line) }
+        descriptor.withLock { $0.write(line) }
     }
 
     static func textLine(_ record: LogRecord, time: String) -> String {
