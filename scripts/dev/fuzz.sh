@@ -97,8 +97,9 @@ for target in "${targets[@]}"; do
     }
     grep -a -E '^#[0-9]+.(INITED|DONE)|^stat::number_of_executed' "$scratch/log/$target.log" || true
     if [ "$merge" = yes ]; then
-        run nice "$wrapper" -set_cover_merge=1 -use_counters=0 -max_len=1024 -timeout=20 "$corpus/$target" "$work" >"$scratch/log/merge.log" 2>&1 ||
-            show_log merge
+        # Edges count, not how often each was passed: the corpus stays small.
+        run nice "$wrapper" -set_cover_merge=1 -use_counters=0 -max_len=1024 -timeout=20 \
+            -artifact_prefix="$found/$target/" "$corpus/$target" "$work" >"$scratch/log/merge.log" 2>&1 || show_log merge
         printf '    %s inputs in the corpus\n' "$(find "$corpus/$target" -type f | wc -l)"
     fi
 done

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The servers of test.sh and soak.sh, and the test program. Source it after lib.sh, postgres.sh, kafka.sh and s3.sh;
+# The servers of test.sh, soak.sh and sanitize.sh, and the test program. Source it after lib.sh, postgres.sh, kafka.sh and s3.sh;
 # needs `begin` and what the find_… functions find.
 
 # start_test_servers WITH_KAFKA: PostgreSQL, SeaweedFS, and Kafka unless the argument is empty; exports where they are.
@@ -27,7 +27,7 @@ start_test_servers() {
     export BDA_TEST_POSTGRES=$postgres_admin BDA_TEST_REQUIRE_POSTGRES=1 BDA_TEST_POSTGRES_PID=$postgres_pid
     export BDA_TEST_ROLE_PASSWORD=$role_password
     export BDA_TEST_S3=$s3_endpoint BDA_TEST_S3_BUCKET=bda-test BDA_TEST_REQUIRE_S3=1
-    BDA_TEST_BIN=$(swift build --show-bin-path)
+    BDA_TEST_BIN=$(swift build "${build_options[@]}" --show-bin-path)
     export BDA_TEST_BIN
     # psql of the same version as the server.
     export PATH=$postgres_bin:$PATH
@@ -44,9 +44,12 @@ make_wrong_clock() {
 # The flag stands here and not in Package.swift: a warning of the next Swift must not break a clone's build.
 strict=(-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
 
+# More options of the build, such as a sanitizer and a folder of its own.
+build_options=()
+
 build_tests() {
     say "building (warnings are errors)"
-    run swift build --build-tests "${strict[@]}" || fail "the build failed (warnings count as errors)"
+    run swift build --build-tests "${strict[@]}" "${build_options[@]}" || fail "the build failed (warnings count as errors)"
 }
 
 # run_tests OPTION...: the test program, as SwiftPM would start it, where it lies where SwiftPM 6 puts it. `swift test` shows
