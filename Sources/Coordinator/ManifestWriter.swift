@@ -58,24 +58,41 @@ struct ManifestWriter: Sendable {
             bytes: bytes)
     }
 
-    /// Moves `latest` of the date, and of all dates unless a newer one was published.
+    /// Moves `latest` of the date, and of all dates unless it names a newer one.
     ///
     /// - Parameter assertOwner: throws when the run is another coordinator's.
-    func moveLatest(
-        to written: Written, isNewestDate: Bool, assertOwner: () async throws -> Void
-    ) async throws {
-        try await replace(run.layout.latestOfDate, by: written.bytes, assertOwner)
-        if isNewestDate { try await replace(run.layout.latest, by: written.bytes, assertOwner) }
+    func moveLatest(to written: Written, assertOwner: () async throws -> Void) async throws {
+        for key in [run.layout.latestOfDate, run.layout.latest] {
+            var tries = 0
+            while true {
+                do {
+                    try await replace(key, by: written.bytes, assertOwner)
+                    break
+                } catch let error as ObjectStoreError where error.kind == .preconditionFailed && tries < 5 {
+                    // Another date was published in between: look again which one is newer.
+                    tries += 1
+                }
+            }
+        }
     }
 
     /// Replaces a small object by compare-and-set: what was read must still be there when it is written. Whose run it is, is
     /// asked in between: who was frozen before finds it out, and who is frozen after that finds another object.
     private func replace(_ key: String, by bytes: [UInt8], _ assertOwner: () async throws -> Void) async throws {
-        let current = try await store.head(key)
+        let current = try await store.get(key, limit: Self.maximumBytes)
+        if let current,
+            let named = try? WireFormat.decode(RunManifest.self, from: current.bytes, maximumBytes: Self.maximumBytes),
+            named.run.businessDate > run.businessDate
+        {
+            return
+        }
         try await assertOwner()
-        let condition = current.map { $0.etag.map { WriteCondition.ifMatch($0) } ?? .none } ?? .ifAbsent
+        let condition = current.map { $0.info.etag.map { WriteCondition.ifMatch($0) } ?? .none } ?? .ifAbsent
         _ = try await store.put(key, bytes: bytes, options: Self.json(condition))
     }
+
+    /// No manifest of a run is larger.
+    private static let maximumBytes = 64 << 20
 
     private static func json(_ condition: WriteCondition = .none) -> WriteOptions {
         WriteOptions(contentType: "application/json", condition: condition)

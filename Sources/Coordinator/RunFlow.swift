@@ -503,9 +503,6 @@ struct RunFlow: Sendable {
     private func publish(_ run: RunRecord) async throws -> RunManifest {
         let replaces = try await ledger.publishedRun(
             clientID: run.clientID, environment: run.environment, businessDate: run.businessDate, except: run.runID)
-        let newest = try await ledger.newestPublishedDate(
-            clientID: run.clientID, environment: run.environment, except: run.runID)
-        let isNewestDate = newest.map { $0 <= run.businessDate } ?? true
         let archives = try await ledger.scripts(of: run.runID).filter { $0.script.segment.kind == .archive }
         let parts = Dictionary(grouping: try await ledger.parts(of: run.runID), by: \.jobID.segment)
         let totals = Dictionary(grouping: try await ledger.totals(of: run.runID), by: \.jobID.segment)
@@ -517,8 +514,8 @@ struct RunFlow: Sendable {
             }, warnings: try await ledger.warnings(of: run.runID), replaces: replaces)
         try await ledger.setManifest(uri: written.uri, sha256: written.sha256, replaces: replaces, of: run)
         if run.isCompleteSet {
-            if isNewestDate { try await publishViews(of: run) }
-            try await writer.moveLatest(to: written, isNewestDate: isNewestDate) { try await ledger.assertOwner(run) }
+            try await publishViews(of: run)
+            try await writer.moveLatest(to: written) { try await ledger.assertOwner(run) }
         }
         return written.manifest
     }

@@ -11,9 +11,16 @@ extension WholeSystem {
             try await Fleet.with(["BDA_PARTITIONS": "1"]) { fleet in
                 let worker = try fleet.worker("one")
                 let (old, date) = ("2026-01-05", SampleWarehouse.date)
-                try await fleet.coordinator(["run", "--date", old]).succeeds()
                 try await fleet.run().succeeds()
                 let kept = try await Export.latest(in: fleet.store)
+                // An older date is published beside it: the views and the latest of all dates stay.
+                try await fleet.coordinator(["run", "--date", old]).succeeds()
+                #expect(try await Export.latest(in: fleet.store).run == kept.run)
+                #expect(try await fleet.keys().contains("billing/acme/dev/manifests/dt=\(old)/latest.json"))
+                let shown = try await fleet.session.execute(
+                    "SELECT DISTINCT business_date::text FROM report_oibl.data_balances", action: "read the view"
+                ).rows
+                #expect(shown == [[date]])
 
                 // A run that fails after some of its files are there.
                 let broken = try fleet.run(

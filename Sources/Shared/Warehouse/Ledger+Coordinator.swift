@@ -373,16 +373,13 @@ extension Ledger {
         ).firstValue.map { try RunID($0) }
     }
 
-    /// The newest business date that was published whole, other than by the given run.
-    public func newestPublishedDate(
-        clientID: String, environment: String, except runID: RunID? = nil
-    ) async throws -> BusinessDate? {
+    /// The newest business date that was published whole.
+    public func newestPublishedDate(clientID: String, environment: String) async throws -> BusinessDate? {
         try await query(
             """
             SELECT max(business_date)::text FROM bda.run
-            WHERE client_id = $1 AND environment = $2 AND run_id IS DISTINCT FROM $3 AND published_at IS NOT NULL
-              AND is_complete_set
-            """, [clientID, environment, runID?.description], action: "look for the newest date"
+            WHERE client_id = $1 AND environment = $2 AND published_at IS NOT NULL AND is_complete_set
+            """, [clientID, environment], action: "look for the newest date"
         ).firstValue.map { try BusinessDate($0) }
     }
 

@@ -99,8 +99,13 @@ public struct RunSchema: Sendable {
             action: "use what is there already")
     }
 
-    /// Points the views at this run's tables, all at once in the session's open transaction.
+    /// Points the views at this run's tables, all at once in the session's open transaction, unless they show a newer date.
     public func publishViews(_ tables: [TableScript], in session: PostgresSession) async throws {
+        // Two dates that are published at once take turns, so that the newer one stays.
+        try await session.execute(
+            "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bda: views of report_oibl', 0))",
+            action: "wait for a turn to replace the views")
+        if try await isNewerDateShown(in: session) { return }
         for table in tables {
             guard let view = table.view else { continue }
             let target = "report_oibl.\(SQL.identifier(view))"
@@ -116,6 +121,17 @@ public struct RunSchema: Sendable {
                     action: "make the view report_oibl.\(view) anew")
             }
         }
+    }
+
+    private func isNewerDateShown(in session: PostgresSession) async throws -> Bool {
+        let newer = try await session.query(
+            """
+            SELECT run_id FROM bda.run
+            WHERE client_id = $1 AND environment = $2 AND business_date > $3::date AND manifest_uri IS NOT NULL
+            """, [run.clientID, run.environment, run.businessDate.description], action: "look for newer dates"
+        ).rows.compactMap { $0[0] }
+        for runID in newer where try await Self.isShown(try RunID(runID), in: session) { return true }
+        return false
     }
 
     /// The schemas of runs that exist in the database.
