@@ -11,7 +11,7 @@ cd "$repo"
 
 usage() {
     cat <<'TEXT'
-usage: scripts/dev/soak.sh [--scenarios N] [--seed S] [--fault TEXT] [--only I]
+usage: scripts/dev/soak.sh [--scenarios N] [--seed S] [--from I] [--fault TEXT] [--only I]
 
 Builds, starts throw-away servers on free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS) and plays scenarios:
 a coordinator and workers as real processes export a business date while they are killed, frozen and stopped, servers are
@@ -21,6 +21,7 @@ ended that did not end well. Every twenty scenarios in a row have each kind of f
 
   --scenarios N    how many (default 200, ten to twenty seconds each)
   --seed S         which: the same seed and number are the same scenario (default 1)
+  --from I         begins with scenario I of the seed (default 0): to go on with a soak, or to play it in parts at once
   --fault TEXT     only scenarios with a fault whose name holds the text; docs/reliability.md has the names
   --only I         only scenario I of the seed, counted from 0
   --help           this text
@@ -40,10 +41,10 @@ examples:
 TEXT
 }
 
-scenarios=200 seed=1 only='' kind=''
+scenarios=200 seed=1 from=0 only='' kind=''
 while [ $# -gt 0 ]; do
     case $1 in
-        --scenarios | --seed | --only)
+        --scenarios | --seed | --from | --only)
             [[ ${2:-} =~ ^[0-9]{1,9}$ ]] || fail "$1 needs a number" "See scripts/dev/soak.sh --help"
             printf -v "${1#--}" %s "$2"
             shift
@@ -77,13 +78,13 @@ start_test_servers with-kafka
 logs=$repo/.build/soak-logs
 rm -rf "$logs"
 export BDA_TEST_FAULTS=1 BDA_TEST_FAULTS_SCENARIOS=$scenarios BDA_TEST_FAULTS_SEED=$seed BDA_TEST_FAULTS_LOGS=$logs
-export BDA_TEST_FAULTS_KIND=$kind
+export BDA_TEST_FAULTS_KIND=$kind BDA_TEST_FAULTS_FROM=$from
 export BDA_TEST_FAULTS_REPORT=$scratch/log/scenarios
 if [ -n "$only" ]; then
     export BDA_TEST_FAULTS_ONLY=$only
     say "scenario $only of seed $seed"
 else
-    say "$scenarios scenarios of seed $seed${kind:+ with '$kind'}"
+    say "$scenarios scenarios of seed $seed from $from on${kind:+ with '$kind'}"
 fi
 : >"$BDA_TEST_FAULTS_REPORT"
 spawn TERM tail -n +1 -f "$BDA_TEST_FAULTS_REPORT"

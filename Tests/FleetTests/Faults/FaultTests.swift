@@ -20,7 +20,8 @@ enum FaultSettings {
         let number = { (name: String) in variables["BDA_TEST_FAULTS_\(name)"].flatMap { Int($0) } }
         let seed = UInt64(number("SEED") ?? 1)
         if let only = number("ONLY") { return [Scenario(seed: seed, index: only)] }
-        let all = (0..<10_000).lazy.map { Scenario(seed: seed, index: $0) }
+        let first = number("FROM") ?? 0
+        let all = (first..<first + 10_000).lazy.map { Scenario(seed: seed, index: $0) }
         let kind = variables["BDA_TEST_FAULTS_KIND"] ?? ""
         return Array(
             all.filter { kind.isEmpty || $0.faults.contains { $0.kind.rawValue.contains(kind) } }
