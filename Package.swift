@@ -85,7 +85,7 @@ let package = Package(
         tests("JobModelTests", ["JobModel"]),
         tests("ServiceTests", ["Service", "TestSupport"]),
         tests("PostgresTests", ["Postgres", "TestSupport"]),
-        tests("KafkaTests", ["Kafka", "TestSupport"]),
+        tests("KafkaTests", ["Kafka", "BlockingIO", "TestSupport"]),
         tests("ObjectStoreTests", ["ObjectStore", "TestSupport"]),
         tests("WarehouseTests", ["Warehouse", "TestSupport"]),
         tests("CoordinatorTests", ["Coordinator", "TestSupport"]),

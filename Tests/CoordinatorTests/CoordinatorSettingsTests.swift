@@ -100,23 +100,20 @@ import Warehouse
     }
 }
 
-@Suite struct BellTests {
+/// A wait that a ring did not end would last for hours.
+@Suite(.timeLimit(.minutes(5))) struct BellTests {
     @Test func aRingBeforeTheWaitIsNotLost() async {
         let bell = Bell()
         bell.ring()
         bell.ring()
-        let start = ContinuousClock.now
-        await bell.wait(atMost: .seconds(60))
-        #expect(ContinuousClock.now - start < .seconds(30))
+        await bell.wait(atMost: .seconds(36_000))
     }
 
     @Test func aRingEndsTheWait() async {
         let bell = Bell()
-        let start = ContinuousClock.now
-        async let waiting: Void = bell.wait(atMost: .seconds(60))
+        async let waiting: Void = bell.wait(atMost: .seconds(36_000))
         bell.ring()
         await waiting
-        #expect(ContinuousClock.now - start < .seconds(30))
     }
 
     @Test func withoutARingTheTimeEndsIt() async {

@@ -1,3 +1,4 @@
+import BlockingIO
 import Testing
 import TestSupport
 
@@ -82,12 +83,16 @@ struct KafkaProducerTests {
             // Waits long enough for all to be in the client when it fails, also on a busy machine.
             let producer = try await makeProducer(configuration, linger: .seconds(3))
             let messages = (0..<100).map { KafkaMessage(topic: topic, partition: 0, value: Array("\($0)".utf8)) }
-            async let sending: Void = producer.send(contentsOf: messages)
-            while await producer.unconfirmed < 100 { await Task.yield() }
+            let isSent = Mutex(false)
+            async let sending: Void = {
+                try await producer.send(contentsOf: messages)
+                isSent.withLock { $0 = true }
+            }()
+            while await producer.unconfirmed < 100, !isSent.withLock({ $0 }) { await Task.yield() }
             await producer.induceFatalError()
             try await sending
-            #expect(await producer.recoveries == 1)
             try await producer.send(KafkaMessage(topic: topic, partition: 0, value: Array("last".utf8)))
+            #expect(await producer.recoveries == 1)
             try await producer.close()
 
             let reader = try await makeReader(configuration, topic: topic, from: .beginning)

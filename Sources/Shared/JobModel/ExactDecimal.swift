@@ -130,19 +130,19 @@ public struct ControlTotal: Sendable, Hashable, Codable {
 
     /// Adds up totals of the same column and currency, in order of column and currency; nil when a sum overflows.
     public static func sum(_ totals: some Sequence<ControlTotal>) -> [ControlTotal]? {
-        var sums: [String: [String: ExactDecimal]] = [:]
+        // By bytes: Swift's texts are equal when they look alike, and SQL keeps them apart.
+        var sums: [[[UInt8]]: ControlTotal] = [:]
         for total in totals {
-            guard let before = sums[total.name]?[total.currency] else {
-                sums[total.name, default: [:]][total.currency] = total.amount
+            let key = [Array(total.name.utf8), Array(total.currency.utf8)]
+            guard let before = sums[key] else {
+                sums[key] = total
                 continue
             }
-            guard let sum = before.adding(total.amount) else { return nil }
-            sums[total.name]![total.currency] = sum
+            guard let sum = before.amount.adding(total.amount) else { return nil }
+            sums[key]!.amount = sum
         }
-        return sums.sorted { $0.key < $1.key }.flatMap { name, amounts in
-            amounts.sorted { $0.key < $1.key }.map {
-                ControlTotal(name: name, currency: $0.key, amount: $0.value)
-            }
-        }
+        return sums.sorted { left, right in
+            left.key.lexicographicallyPrecedes(right.key) { $0.lexicographicallyPrecedes($1) }
+        }.map(\.value)
     }
 }
