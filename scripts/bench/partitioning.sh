@@ -15,7 +15,7 @@ each of N partitions, on one connection to a throw-away PostgreSQL, turn by turn
 CPU time of the server's process and the buffers that it touched, each summed over the partitions, and the ratio to the
 whole. Compares the rows of both ways, and shows the plans of the costliest segments. Needs neither Swift nor Kafka.
 
-  --scale S       as of scripts/sample/load.sh (default 177: 5 million charges, about 15 GB of disk, half an hour)
+  --scale S       as of scripts/sample/load.sh (default 177: 5 million charges, 15 GB of disk, an hour on two cores)
   --turns N       how often each way is timed (default 3)
   --partitions N  into how many (default 16)
   --help          this text
@@ -71,7 +71,8 @@ mapfile -t segments < <(for segment in "${!file_of[@]}"; do
     for need in $(sed -n 's/^-- @needs *//p' "${file_of[$segment]}" | tr -d ,); do echo "$need $segment"; done
 done | sort | tsort)
 
-# session N: how psql begins: the parameters of N partitions, and what a worker's session is pinned to.
+# session N: how psql begins: the parameters of N partitions, and what a worker's session is pinned to. Without parallel workers,
+# whose CPU time would be another process's.
 session() {
     cat <<SQL
 \\set work bda_run_$1
@@ -81,7 +82,7 @@ session() {
 \\set cutoff '2026-01-16 05:00 Europe/Berlin'
 \\set client_id bench
 \\set environment dev
-SET client_min_messages = warning; SET TimeZone = 'UTC'; SET jit = off; SET search_path = pg_catalog, pg_temp;
+SET client_min_messages = warning; SET TimeZone = 'UTC'; SET jit = off; SET max_parallel_workers_per_gather = 0; SET search_path = pg_catalog, pg_temp;
 SELECT pg_backend_pid() AS backend \\gset
 \\setenv backend :backend
 SQL
@@ -208,9 +209,11 @@ awk -v n="$partitions" -v costliest="$scratch/costliest" '
         return count % 2 ? v[(count + 1) / 2] + 0 : (v[count / 2] + v[count / 2 + 1]) / 2
     }
     function ratio(a, b) { return b > 0 ? sprintf("%.2f", a / b) : "-" }
+    # An archive has no plan that counts.
+    function known(n, segment) { return (n, segment) in buffers ? sprintf("%d", buffers[n, segment]) : "-" }
     function line(segment) {
-        printf "%-31s %8.2f %8.2f %11d %8.2f %8.2f %11d %6s %6s %8s\n", segment,
-            wall[1, segment], cpu[1, segment], buffers[1, segment], wall[n, segment], cpu[n, segment], buffers[n, segment],
+        printf "%-31s %8.2f %8.2f %11s %8.2f %8.2f %11s %6s %6s %8s\n", segment,
+            wall[1, segment], cpu[1, segment], known(1, segment), wall[n, segment], cpu[n, segment], known(n, segment),
             ratio(wall[n, segment], wall[1, segment]), ratio(cpu[n, segment], cpu[1, segment]),
             ratio(buffers[n, segment], buffers[1, segment])
     }

@@ -4,7 +4,7 @@
 --
 -- A bucket costs what it holds, not what the whole vault holds: its charges are found over its accounts, put in the order of
 -- their hash keys, and then the keys of hub and satellite are probed once for each charge, in the order of those indexes
--- (docs/decisions/0101-cost-of-partitioning.md).
+-- (docs/decisions/0008-cost-of-partitioning.md).
 -- @segment tripica.data_charges
 -- @reads   vault
 -- @writes  data_charges
