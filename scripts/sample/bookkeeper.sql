@@ -10,20 +10,20 @@ FROM (
            CASE WHEN d.kind = 1 THEN 'AB' WHEN d.charge_type = 'GUTSCHRIFT' THEN 'DG' ELSE 'DR' END AS document_type,
            -- A few are off by some cents, for example because another system rounded.
            CASE WHEN pg_temp.pick(d.document_id, 72, 150) = 0 THEN 0.01 * (1 + pg_temp.pick(d.document_id, 73, 5)) ELSE 0 END AS deviation,
-           x.posting_date + CASE WHEN pg_temp.pick(d.document_id, 74, 40) = 0 THEN 1 + pg_temp.pick(d.document_id, 75, 5) ELSE 0 END AS load_day
+           -- Most of the postings that are days later are announced at once.
+           CASE WHEN x.posting_date > d.day + 1 AND pg_temp.pick(d.document_id, 78, 4) > 0 THEN d.day + 1 ELSE x.posting_date END
+           + CASE WHEN pg_temp.pick(d.document_id, 74, 40) = 0 THEN 1 + pg_temp.pick(d.document_id, 75, 5) ELSE 0 END AS load_day
     FROM gen AS g CROSS JOIN gen_document AS d
     JOIN gen_account AS a USING (account_id)
     CROSS JOIN LATERAL (
-        SELECT d.day + CASE WHEN pg_temp.pick(d.document_id, 70, 60) = 0 THEN 2 + pg_temp.pick(d.document_id, 71, 9)
+        SELECT d.day + CASE WHEN pg_temp.pick(d.document_id, 70, 15) = 0 THEN 2 + pg_temp.pick(d.document_id, 71, 9)
                             ELSE pg_temp.pick(d.document_id, 71, 2) END AS posting_date
     ) AS x
     -- Not booked: one in a hundred, and every tenth cancellation.
     WHERE pg_temp.pick(d.document_id, 76, 100) > 0 AND NOT (d.kind = 1 AND pg_temp.pick(d.document_id, 77, 10) = 0)
 ) AS s
 CROSS JOIN gen AS g
--- SAP announces postings up to five days ahead: the load may come before the posting date.
-WHERE s.posting_date <= g.last_day + 5 AND s.load_day - 5 <= g.last_load;
-UPDATE gen_sap SET load_day = g.last_load FROM gen AS g WHERE load_day > g.last_load;
+WHERE s.load_day <= g.last_load;
 
 -- What the lines add up to, by tax rate.
 CREATE TEMP TABLE gen_sap_rate AS
