@@ -69,16 +69,24 @@ extension AsyncParsableCommand {
         do {
             var command = try parseAsRoot(arguments)
             try await command.run()
+            endProcess(.completed)
         } catch let end as CommandExit {
             (end.code == .completed ? Descriptor.standardOutput : .standardError).write(end.text)
-            exit(end.code.rawValue)
+            endProcess(end.code)
         } catch {
             if !(error is ExitCode) {
                 let hint = (error as? any ErrorWithHint)?.hint.map { "hint: \($0)\n" } ?? ""
                 Descriptor.standardError.write("error: \(error)\n\(hint)")
             }
-            exit(exitCode(for: error).rawValue)
+            endProcess(exitCode(for: error))
         }
+    }
+
+    /// Ends the process at once. `exit` would first clean up in C libraries, OpenSSL among them, whose threads may still be at
+    /// work when an error ends a program: a Kafka client in the middle of a TLS handshake then ends it by a signal.
+    private static func endProcess(_ code: ExitCode) -> Never {
+        fflush(nil)
+        _exit(code.rawValue)
     }
 }
 
