@@ -558,6 +558,9 @@ struct RunFlow: Sendable {
             try await messages.publish(owed, of: run.context)
             try await ledger.markEventsSent(owed.map(\.body.jobID))
         }
+        // Kafka is there again, whoever notices first; a closed run's row is not written to any more.
+        try await ledger.noteKafkaOutage(
+            since: nil, clientID: run.clientID, environment: run.environment, businessDate: run.businessDate)
     }
 
     /// Runs each history segment in a transaction of its own that ends with its result row, so that none runs twice.
