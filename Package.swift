@@ -32,35 +32,49 @@ let package = Package(
         .executable(name: "bda-worker", targets: ["Worker"]),
     ],
     targets: [
-        // Programs: options, wiring, the flow of a run and of a job.
+        // Programs: options, wiring, the steps of a run and of a job.
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Warehouse", "Postgres", "Kafka", "ObjectStore", "Service", "JobModel", "Bytes",
-                "BlockingIO",
+                "Warehouse", "Ledger", "Scripts", "Postgres", "Kafka", "ObjectStore", "HealthEndpoint",
+                "ServiceLifecycle", "Settings", "Logging", "Metrics", "CommandLineOptions", "JobModel", "Timing",
+                "Bytes", "BlockingIO",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Warehouse", "Postgres", "Kafka", "ObjectStore", "Service", "JobModel", "Bytes",
-                "BlockingIO",
+                "Warehouse", "Ledger", "Scripts", "Postgres", "Kafka", "ObjectStore", "HealthEndpoint",
+                "ServiceLifecycle", "Settings", "Logging", "Metrics", "CommandLineOptions", "JobModel", "Timing",
+                "Bytes", "BlockingIO",
             ],
             swiftSettings: swiftSettings),
 
-        // Ledger, claims, scripts, snapshot, run tables.
-        shared("Warehouse", ["Postgres", "Service", "JobModel", "Bytes", "BlockingIO"]),
+        // The snapshot, the run's tables, the transaction of an attempt.
+        shared("Warehouse", ["Ledger", "Scripts", "Postgres", "JobModel"]),
+        // Schema `bda`: what is to be done, who does it, what is done.
+        shared("Ledger", ["Scripts", "Postgres", "JobModel", "Bytes", "BlockingIO", "Timing"]),
+        // SQL scripts: header, parameters, set.
+        shared("Scripts", ["Postgres", "JobModel", "Bytes"]),
 
         // One C library each; rows, messages and bytes, not jobs.
-        shared("Postgres", ["Service", "Bytes", "BlockingIO", "CLibPQ"]),
-        shared("Kafka", ["Service", "JobModel", "BlockingIO", "CLibRdKafka"]),
-        shared("ObjectStore", ["Service", "Bytes", "BlockingIO", "CLibCurl"]),
+        shared("Postgres", ["Settings", "Bytes", "BlockingIO", "Timing", "CLibPQ"]),
+        shared("Kafka", ["Settings", "Logging", "Metrics", "JobModel", "BlockingIO", "Timing", "CLibRdKafka"]),
+        shared("ObjectStore", ["Settings", "Logging", "Bytes", "BlockingIO", "Timing", "CLibCurl"]),
 
-        // Settings, options, logs, metrics, health endpoint, life cycle.
-        shared("Service", ["BlockingIO", "CMicroHTTPD"]),
+        // What a package would give elsewhere, each in that package's call shape.
+        shared("HealthEndpoint", ["ServiceLifecycle", "Metrics", "CommandLineOptions", "BlockingIO", "CMicroHTTPD"]),
+        shared("ServiceLifecycle", ["Logging", "BlockingIO"]),
+        shared("Settings", ["CommandLineOptions"]),
+        shared("Logging", ["BlockingIO"]),
+        shared("Metrics", ["BlockingIO"]),
+        shared("CommandLineOptions", ["BlockingIO"]),
 
         // Pure values.
         shared("JobModel", []),
+
+        // Deadlines, time limits, pauses between tries.
+        shared("Timing", ["BlockingIO"]),
 
         // Digests and compression; one thread per blocking handle.
         shared("Bytes", ["CLibCrypto", "CZlib", "CZstd"]),
@@ -76,26 +90,37 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["Postgres", "Kafka", "ObjectStore", "Service", "JobModel", "Bytes", "BlockingIO"],
+            dependencies: [
+                "Ledger", "Postgres", "Kafka", "ObjectStore", "Logging", "Metrics", "ServiceLifecycle", "Settings",
+                "CommandLineOptions", "Timing", "JobModel", "Bytes",
+                "BlockingIO",
+            ],
             path: "Tests/TestSupport",
             // It holds the model of the ledger, of which hundreds of thousands of states are explored.
             swiftSettings: swiftSettings + [.unsafeFlags(["-O"])]),
         tests("BlockingIOTests", ["BlockingIO"]),
         tests("BytesTests", ["Bytes"]),
         tests("JobModelTests", ["JobModel"]),
-        tests("ServiceTests", ["Service", "TestSupport"]),
+        tests(
+            "ServiceTests",
+            [
+                "HealthEndpoint", "Logging", "Metrics", "ServiceLifecycle", "Settings", "CommandLineOptions", "Timing",
+                "TestSupport",
+            ]),
         tests("PostgresTests", ["Postgres", "TestSupport"]),
         tests("KafkaTests", ["Kafka", "BlockingIO", "TestSupport"]),
         tests("ObjectStoreTests", ["ObjectStore", "TestSupport"]),
-        tests("WarehouseTests", ["Warehouse", "TestSupport"]),
+        tests("WarehouseTests", ["Warehouse", "Ledger", "Scripts", "TestSupport"]),
         tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("WorkerTests", ["Worker", "TestSupport"]),
         // Audit and Schemas: Python, which the tests start.
-        tests("FleetTests", ["Warehouse", "TestSupport"], exclude: ["Audit", "Schemas"]),
+        tests("FleetTests", ["Warehouse", "Ledger", "Scripts", "TestSupport"], exclude: ["Audit", "Schemas"]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "Worker", "Warehouse", "Postgres", "Kafka", "ObjectStore", "Service", "JobModel", "TestSupport",
+                "Worker", "Warehouse", "Ledger", "Scripts", "Postgres", "Kafka", "ObjectStore", "Logging", "Metrics",
+                "ServiceLifecycle", "Settings", "CommandLineOptions", "Timing",
+                "JobModel", "TestSupport",
             ],
             path: "Tests/Fuzz", exclude: ["corpus"], swiftSettings: swiftSettings),
     ],

@@ -1,7 +1,9 @@
+import CommandLineOptions
 import JobModel
 import Postgres
-import Service
-import Warehouse
+
+import Scripts
+import Ledger
 
 /// Runs checks: SELECTs whose rows are what is wrong.
 struct CheckRunner: Sendable {

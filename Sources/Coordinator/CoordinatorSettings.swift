@@ -3,7 +3,7 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
-import Service
+import Settings
 
 /// All that a coordinator is told by its environment; `bda-coordinator --help` lists it.
 struct CoordinatorSettings: Sendable {
@@ -78,6 +78,11 @@ struct CoordinatorSettings: Sendable {
         jobsTopicPartitions = settings.integer("BDA_JOBS_TOPIC_PARTITIONS")
         httpPort = settings.integer("BDA_HTTP_PORT")
         database = PostgresConfiguration(settings: &settings)
+        if retryBaseSeconds > retryMaximumSeconds {
+            settings.refuse(
+                "BDA_RETRY_BASE_SECONDS",
+                problem: "\(retryBaseSeconds) is more than BDA_RETRY_MAX_SECONDS, which is \(retryMaximumSeconds)")
+        }
         for (name, value) in [("BDA_CLIENT_ID", clientID), ("BDA_OUTPUT_PREFIX", outputPrefix)]
         where !value.isEmpty
             && !value.split(separator: "/", omittingEmptySubsequences: false).allSatisfy(ObjectLayout.isKeyComponent)

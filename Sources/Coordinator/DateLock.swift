@@ -1,7 +1,8 @@
+import CommandLineOptions
 import JobModel
 import Postgres
-import Service
-import Warehouse
+
+import Ledger
 
 /// One coordinator of a date: an advisory lock that ends with the ledger's session. It is taken on every new session, so
 /// a coordinator whose session was lost goes on only if nobody else has come in between; what a former owner still tries

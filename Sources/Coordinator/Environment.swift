@@ -3,8 +3,11 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
-import Service
-import Warehouse
+import Logging
+import CommandLineOptions
+import Settings
+import Scripts
+import Ledger
 
 /// What a command needs of its environment, read once and checked as a whole before anything is started.
 struct CommandEnvironment: Sendable {

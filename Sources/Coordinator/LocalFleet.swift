@@ -3,7 +3,10 @@ import Foundation
 import Glibc
 import JobModel
 import Kafka
-import Service
+import Logging
+import ServiceLifecycle
+import CommandLineOptions
+import Settings
 
 /// Everything of one machine's fleet: librdkafka's mock cluster in this process as the broker, and `bda-worker` processes.
 ///

@@ -1,9 +1,10 @@
+import Scripts
 import Bytes
 import Foundation
 import JobModel
 import ObjectStore
-import Service
-import Warehouse
+import CommandLineOptions
+import Ledger
 
 /// Writes what BI reads, in the order that makes it safe: the datasets' manifests, the run's manifest, and last the two
 /// `latest.json`, which are copies of the run's.

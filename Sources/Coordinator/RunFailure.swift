@@ -3,8 +3,10 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
-import Service
-import Warehouse
+import CommandLineOptions
+import Settings
+import Scripts
+import Ledger
 
 /// Why a command ends without what it was asked for: the exit code, and what people read.
 struct RunFailure: Error, CustomStringConvertible, Sendable {

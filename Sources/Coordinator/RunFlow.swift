@@ -3,7 +3,12 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
-import Service
+import Logging
+import Metrics
+import CommandLineOptions
+import Settings
+import Scripts
+import Ledger
 import Warehouse
 
 /// The flow of one run, from the lock on its date to its close. Each step is recorded in the ledger before the next begins,

@@ -2,8 +2,9 @@ import BlockingIO
 import Foundation
 import JobModel
 import Kafka
-import Service
-import Warehouse
+import Logging
+import ServiceLifecycle
+import Ledger
 
 /// A coordinator's side of the wire. Everything on it is a hint that nothing waits for, but `run.completed`.
 final class RunMessages: Service {

@@ -1,5 +1,5 @@
-import Service
-import Warehouse
+import Metrics
+import Ledger
 
 /// What a coordinator measures of its run.
 struct RunMetrics: Sendable {

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import Warehouse
+import Ledger
 
 /// Shows a run's progress on standard error: one line that is written over on a terminal, a line every few seconds
 /// elsewhere. Off when logs are JSON, which have the same figures.

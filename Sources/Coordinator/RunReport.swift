@@ -1,5 +1,5 @@
 import JobModel
-import Warehouse
+import Ledger
 
 /// What a run prints at its end.
 struct RunReport {

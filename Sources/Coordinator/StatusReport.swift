@@ -1,6 +1,6 @@
 import JobModel
-import Service
-import Warehouse
+import CommandLineOptions
+import Ledger
 
 /// What `status` shows.
 struct StatusReport: Sendable {

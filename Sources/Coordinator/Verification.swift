@@ -1,9 +1,11 @@
+import CommandLineOptions
 import Bytes
 import JobModel
 import ObjectStore
 import Postgres
-import Service
-import Warehouse
+
+import Scripts
+import Ledger
 
 /// What must hold before a manifest is written: every part is in the store with its size, and what the workers summed from
 /// the exported bytes is what SQL sums over the run's tables.

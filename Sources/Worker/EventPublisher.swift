@@ -1,8 +1,9 @@
 import Foundation
 import JobModel
 import Kafka
-import Service
-import Warehouse
+import Logging
+import ServiceLifecycle
+import Ledger
 
 /// Publishes a worker's events, off the way of its jobs. An event that cannot be sent is no harm: the ledger knows the
 /// result, and the coordinator publishes what a worker still owes.

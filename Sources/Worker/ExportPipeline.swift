@@ -2,7 +2,7 @@ import Bytes
 import JobModel
 import ObjectStore
 import Postgres
-import Warehouse
+import Ledger
 
 /// The way of the rows: COPY -> buffer -> (compression) -> SHA-256 -> store.
 ///

@@ -1,8 +1,10 @@
+import Warehouse
 import JobModel
 import ObjectStore
 import Postgres
-import Service
-import Warehouse
+
+import Scripts
+import Ledger
 
 /// Does the work of one claim: a straight line from the transaction's begin to its commit.
 struct JobRunner: Sendable {

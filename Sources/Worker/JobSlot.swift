@@ -2,8 +2,13 @@ import Foundation
 import JobModel
 import Kafka
 import Postgres
-import Service
-import Warehouse
+import Logging
+import Metrics
+import ServiceLifecycle
+import Settings
+import HealthEndpoint
+import Timing
+import Ledger
 
 /// One slot of a worker: it takes a job, does it, says how it ended, and takes the next.
 ///

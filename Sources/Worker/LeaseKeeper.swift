@@ -1,6 +1,9 @@
 import JobModel
-import Service
-import Warehouse
+import Logging
+import Metrics
+import ServiceLifecycle
+import Settings
+import Ledger
 
 /// Renews the leases of the jobs under way, and stops those whose claim is lost: within two seconds, because until then two
 /// workers do the same work.

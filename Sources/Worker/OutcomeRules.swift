@@ -1,8 +1,11 @@
+import Warehouse
 import JobModel
 import ObjectStore
 import Postgres
-import Service
-import Warehouse
+import ServiceLifecycle
+import Timing
+import Scripts
+import Ledger
 
 /// Why an attempt was stopped from outside.
 enum StopReason: Sendable {

@@ -1,7 +1,9 @@
+import Warehouse
 import JobModel
 import ObjectStore
-import Service
-import Warehouse
+import Settings
+import Scripts
+import Ledger
 
 /// The runs and scripts that a worker has read from the ledger. What decides a job's bytes never changes during a run, so
 /// each is read once; the id of the snapshot, which changes when its holder dies, is looked up again when it is lost.

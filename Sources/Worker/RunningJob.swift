@@ -1,7 +1,7 @@
 import BlockingIO
 import Postgres
 import struct Synchronization.Atomic
-import Warehouse
+import Ledger
 
 /// One attempt under way, as others see it: they read its progress and may stop it.
 final class RunningJob: Sendable {

@@ -1,6 +1,9 @@
 import JobModel
 import Postgres
-import Service
+import Logging
+import ServiceLifecycle
+import Settings
+import Ledger
 import Warehouse
 
 /// Holds a run's snapshot beside its coordinator while jobs that read the vaults are open, so that the reading goes on when
@@ -63,7 +66,8 @@ struct SnapshotKeeper: Service {
             let (_, snapshot) = try await ledger.withSnapshot(of: runID) {
                 try await Snapshot.adopt($0, on: session, locking: tables)
             }
-            try await ledger.noteKeeper(snapshot, of: runID, workerID: settings.workerID)
+            try await ledger.noteKeeper(
+                snapshot.id, heldBy: try await session.backend(), of: runID, workerID: settings.workerID)
             worker.logger.debug(
                 "keeping the run's snapshot", metadata: [.runID: "\(runID)", .snapshotID: "\(snapshot.id)"])
             return Kept(runID: runID, snapshot: snapshot)

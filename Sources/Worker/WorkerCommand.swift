@@ -3,8 +3,13 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
-import Service
-import Warehouse
+import Logging
+import Metrics
+import ServiceLifecycle
+import CommandLineOptions
+import Settings
+import HealthEndpoint
+import Ledger
 
 /// `bda-worker`.
 @main
@@ -136,7 +141,7 @@ struct WorkerProgram {
                 .version: "\(Version.current)", .count: "\(settings.slots)",
                 .address: "\(settings.kafka.bootstrapServers)",
             ])
-        let ending = try await ServiceGroup(members, abortCode: .drainExceeded, logger: logger).run()
+        let ending = try await ServiceGroup(members, abortCode: ExitCode.drainExceeded.rawValue, logger: logger).run()
         try? await consumer.close()
         try? await producer.close(within: .seconds(5))
         await ledger.close()

@@ -2,8 +2,12 @@ import Foundation
 import JobModel
 import Kafka
 import Postgres
-import Service
-import Warehouse
+import Logging
+import Metrics
+import ServiceLifecycle
+import Settings
+import HealthEndpoint
+import Ledger
 
 /// What the slots of a worker share.
 struct WorkerContext: Sendable {

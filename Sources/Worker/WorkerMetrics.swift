@@ -1,6 +1,6 @@
 import JobModel
-import Service
-import Warehouse
+import Metrics
+import Ledger
 
 /// What a worker counts.
 struct WorkerMetrics: Sendable {

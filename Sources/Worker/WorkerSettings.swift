@@ -3,7 +3,9 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
-import Service
+import Logging
+import Settings
+import Timing
 
 /// All that a worker is told by its environment; `bda-worker --help` lists it.
 struct WorkerSettings: Sendable {

@@ -1,4 +1,5 @@
 import BlockingIO
+import Timing
 import Foundation
 
 import Testing

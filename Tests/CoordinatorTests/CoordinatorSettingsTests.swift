@@ -1,8 +1,9 @@
 import Foundation
 import JobModel
-import Service
+import CommandLineOptions
+import Settings
 import Testing
-import Warehouse
+import Ledger
 
 @testable import Coordinator
 

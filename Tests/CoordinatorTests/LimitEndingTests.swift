@@ -1,8 +1,8 @@
 import ObjectStore
 import Postgres
-import Service
+import CommandLineOptions
 import Testing
-import Warehouse
+import Ledger
 
 @testable import Coordinator
 @testable import Kafka

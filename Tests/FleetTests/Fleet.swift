@@ -4,7 +4,9 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
-import Service
+import Logging
+import ServiceLifecycle
+import Settings
 import Testing
 import TestSupport
 

@@ -1,6 +1,7 @@
 import Foundation
 import Postgres
-import Service
+import ServiceLifecycle
+import Settings
 import Testing
 import TestSupport
 

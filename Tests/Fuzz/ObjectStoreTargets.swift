@@ -1,5 +1,4 @@
 import Foundation
-import Service
 
 @testable import ObjectStore
 

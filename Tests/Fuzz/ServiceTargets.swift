@@ -1,6 +1,6 @@
 import ObjectStore
 
-@testable import Service
+@testable import Settings
 
 extension FuzzTarget {
     /// An environment, a variable a line.

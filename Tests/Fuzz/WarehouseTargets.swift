@@ -1,7 +1,8 @@
 import JobModel
 
 @testable import Postgres
-@testable import Warehouse
+@testable import Scripts
+@testable import Ledger
 
 extension FuzzTarget {
     private static let sqlWords = [

@@ -1,4 +1,6 @@
-import Service
+import Logging
+import CommandLineOptions
+import Settings
 import Testing
 
 @testable import Kafka

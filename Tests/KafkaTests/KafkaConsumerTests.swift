@@ -1,5 +1,6 @@
 import BlockingIO
-import Service
+import Logging
+import Metrics
 import Testing
 import TestSupport
 

@@ -1,5 +1,5 @@
 import Foundation
-import Service
+import Settings
 import Testing
 import TestSupport
 

@@ -1,4 +1,4 @@
-import Service
+import Logging
 import TestSupport
 
 @testable import Kafka

@@ -2,7 +2,8 @@ import BlockingIO
 import Bytes
 import Foundation
 import ObjectStore
-import Service
+import Settings
+import Timing
 import Testing
 
 /// What the S3 store makes of faults, over a server that has them on demand.

@@ -2,7 +2,7 @@ import BlockingIO
 import Bytes
 import Foundation
 import Postgres
-import Service
+import Settings
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Service
+@testable import CommandLineOptions
 
 /// The scripts in real shells.
 @Suite(.timeLimit(.minutes(1)))

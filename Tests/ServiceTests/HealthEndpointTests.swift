@@ -2,7 +2,8 @@ import Foundation
 import Glibc
 import Testing
 
-@testable import Service
+@testable import Metrics
+@testable import HealthEndpoint
 
 @Suite(.timeLimit(.minutes(1)))
 struct HealthEndpointTests {

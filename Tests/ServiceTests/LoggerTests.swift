@@ -1,7 +1,9 @@
 import Foundation
 import Testing
 
-@testable import Service
+@testable import Logging
+@testable import ServiceLifecycle
+@testable import Settings
 
 @Suite(.timeLimit(.minutes(1)))
 struct LoggerTests {

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-@testable import Service
+@testable import Metrics
+@testable import Timing
 
 struct MetricsTests {
     private let registry = MetricsRegistry()

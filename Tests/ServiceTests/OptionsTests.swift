@@ -1,6 +1,7 @@
 import Testing
 
-@testable import Service
+@testable import CommandLineOptions
+@testable import Settings
 
 struct OptionsTests {
     private func exit(_ arguments: String...) -> CommandExit? {
@@ -240,7 +241,8 @@ struct Tool: AsyncParsableCommand {
         }
     }
 
-    struct StopError: ErrorWithHint, CustomStringConvertible {
+    struct StopError: ErrorWithExitCode {
+        let exitCode = ExitCode.bug
         var description: String { "unable to stop: it goes on" }
         var hint: String? { "wait" }
     }

@@ -1,6 +1,8 @@
 import Testing
 
-@testable import Service
+@testable import CommandLineOptions
+@testable import Settings
+@testable import Timing
 
 struct RetryPolicyTests {
     private let policy = RetryPolicy(attempts: 5, base: .seconds(5), maximum: .seconds(300))
@@ -26,16 +28,6 @@ struct RetryPolicyTests {
     @Test func attemptsAreBounded() {
         #expect(policy.allowsAttempt(after: 4))
         #expect(!policy.allowsAttempt(after: 5))
-    }
-
-    @Test func comesFromSettings() throws {
-        var reader = SettingsReader(environment: ["BDA_MAX_ATTEMPTS": "3", "BDA_RETRY_BASE_SECONDS": "2"])
-        #expect(RetryPolicy(settings: &reader) == RetryPolicy(attempts: 3, base: .seconds(2), maximum: .seconds(300)))
-        try reader.finish()
-        reader = SettingsReader(environment: ["BDA_RETRY_BASE_SECONDS": "301"])
-        _ = RetryPolicy(settings: &reader)
-        let error = #expect(throws: SettingsError.self) { try reader.finish() }
-        #expect(error?.problems.map(\.setting) == ["BDA_RETRY_BASE_SECONDS"])
     }
 
     /// Numbers that go evenly from the least to the greatest.

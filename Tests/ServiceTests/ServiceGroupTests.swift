@@ -2,7 +2,9 @@ import BlockingIO
 import Glibc
 import Testing
 
-@testable import Service
+@testable import Logging
+@testable import ServiceLifecycle
+@testable import CommandLineOptions
 
 /// The state machine, without time or tasks.
 struct ServiceGroupStateTests {

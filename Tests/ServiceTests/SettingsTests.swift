@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-@testable import Service
+@testable import ServiceLifecycle
+@testable import Settings
 
 struct SettingsTests {
     private func problems(_ reader: SettingsReader) -> [String] {

@@ -3,14 +3,14 @@ import Foundation
 import Glibc
 
 /// A listening socket on 127.0.0.1. Each connection is served on a thread of its own, which owns its descriptor.
-public final class LoopbackListener: Sendable {
+package final class LoopbackListener: Sendable {
     /// Where it listens.
-    public let port: Int
+    package let port: Int
     private let descriptor: Int32
     private let isClosed = DispatchSemaphore(value: 0)
 
     /// Listens on a port, or on any that is free.
-    public init(port: Int = 0, serve: @escaping @Sendable (_ connection: Int32) -> Void) throws {
+    package init(port: Int = 0, serve: @escaping @Sendable (_ connection: Int32) -> Void) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         descriptor = listener
         var isReused: Int32 = 1
@@ -43,14 +43,14 @@ public final class LoopbackListener: Sendable {
     }
 
     /// Listens no more; connections stay. To be called once.
-    public func close() {
+    package func close() {
         shutdown(descriptor, Int32(SHUT_RDWR))
         isClosed.wait()
     }
 }
 
 /// Blocking calls on sockets of this machine.
-public enum Loopback {
+package enum Loopback {
     fileprivate static func address(port: Int) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -60,7 +60,7 @@ public enum Loopback {
     }
 
     /// A connection to a port; nil when nobody listens.
-    public static func connect(to port: Int) -> Int32? {
+    package static func connect(to port: Int) -> Int32? {
         let connection = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = address(port: port)
         let isConnected = withUnsafePointer(to: &address) { address in
@@ -77,13 +77,13 @@ public enum Loopback {
     }
 
     /// A proxy must not hold small packets back.
-    public static func setNoDelay(_ connection: Int32) {
+    package static func setNoDelay(_ connection: Int32) {
         var isOn: Int32 = 1
         setsockopt(connection, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
     }
 
     /// The next bytes; empty at the end, nil when the connection is broken.
-    public static func receive(_ connection: Int32) -> [UInt8]? {
+    package static func receive(_ connection: Int32) -> [UInt8]? {
         while true {
             var count = 0
             let bytes = [UInt8](unsafeUninitializedCapacity: 64 * 1024) { buffer, initialized in
@@ -96,7 +96,7 @@ public enum Loopback {
     }
 
     /// Sends everything; false when the connection is broken.
-    public static func send(_ connection: Int32, _ bytes: [UInt8]) -> Bool {
+    package static func send(_ connection: Int32, _ bytes: [UInt8]) -> Bool {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -110,7 +110,7 @@ public enum Loopback {
     }
 
     /// Ends a connection with a reset, also while other threads are in a call on it. The descriptor stays open.
-    public static func reset(_ connection: Int32) {
+    package static func reset(_ connection: Int32) {
         var nowhere = sockaddr()
         nowhere.sa_family = sa_family_t(AF_UNSPEC)
         _ = Glibc.connect(connection, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))

@@ -6,9 +6,9 @@ import Glibc
 ///
 /// Two threads a connection, one for each direction. Descriptors are closed by the second thread to end, so that no control
 /// call ever meets a number that belongs to somebody else.
-public final class TCPProxy: Sendable {
+package final class TCPProxy: Sendable {
     /// What happens to bytes and connections.
-    public enum Way: Sendable, Hashable {
+    package enum Way: Sendable, Hashable {
         /// They pass.
         case open
         /// Each chunk of bytes waits.
@@ -59,10 +59,10 @@ public final class TCPProxy: Sendable {
     }
 
     /// Where clients connect.
-    public var port: Int { listener.port }
+    package var port: Int { listener.port }
 
     /// Passes connections on to a port of 127.0.0.1.
-    public init(port: Int = 0, to target: Int) throws {
+    package init(port: Int = 0, to target: Int) throws {
         self.target = target
         let shared = Shared()
         self.shared = shared
@@ -70,29 +70,29 @@ public final class TCPProxy: Sendable {
     }
 
     /// Changes what happens from now on. `refusing` also resets what is connected.
-    public func set(_ way: Way) {
+    package func set(_ way: Way) {
         shared.state.withLock { $0.way = way }
         if way == .refusing { reset() }
     }
 
     /// Resets all connections.
-    public func reset() {
+    package func reset() {
         shared.state.withLock { state in
             for connection in state.connections.values { connection.reset() }
         }
     }
 
     /// The next request that holds the text reaches the server, and its reply is lost with the connection.
-    public func loseReply(to text: String) { shared.state.withLock { $0.lostReplyTo = Array(text.utf8) } }
+    package func loseReply(to text: String) { shared.state.withLock { $0.lostReplyTo = Array(text.utf8) } }
 
     /// Forgets an order of `loseReply` that was not carried out.
-    public func keepReplies() { shared.state.withLock { $0.lostReplyTo = nil } }
+    package func keepReplies() { shared.state.withLock { $0.lostReplyTo = nil } }
 
     /// How many replies were lost by order.
-    public var lostReplies: Int { shared.state.withLock { $0.lostReplies } }
+    package var lostReplies: Int { shared.state.withLock { $0.lostReplies } }
 
     /// Ends the proxy and its connections.
-    public func close() {
+    package func close() {
         listener.close()
         set(.refusing)
     }

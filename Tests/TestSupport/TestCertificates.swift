@@ -1,22 +1,22 @@
 import Foundation
 
 /// The certificates that `scripts/dev/certificates.sh` makes for a run of the tests: its comment says which there are.
-public enum TestCertificates {
+package enum TestCertificates {
     private static let folder = ProcessInfo.processInfo.environment["BDA_TEST_CERTIFICATES"]
 
     /// Whether there are any; without them no server of the tests talks TLS.
-    public static let areAvailable = folder != nil
+    package static let areAvailable = folder != nil
 
     /// The path of a file such as `ca.pem`.
-    public static func path(_ file: String) -> String { "\(folder ?? "/nowhere")/\(file)" }
+    package static func path(_ file: String) -> String { "\(folder ?? "/nowhere")/\(file)" }
 
     /// The password of the client's key.
-    public static func clientKeyPassword() throws -> String {
+    package static func clientKeyPassword() throws -> String {
         try String(contentsOfFile: path("client.password"), encoding: .utf8).trimmingCharacters(in: .newlines)
     }
 
     /// The settings by which a client shows `name`'s certificate to Kafka; the key of `client` is encrypted.
-    public static func clientProperties(_ name: String) throws -> [String: String] {
+    package static func clientProperties(_ name: String) throws -> [String: String] {
         var properties = [
             "ssl.certificate.location": path("\(name).pem"), "ssl.key.location": path("\(name).key"),
         ]

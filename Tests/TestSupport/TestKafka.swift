@@ -1,29 +1,29 @@
 import Foundation
-public import Kafka
-public import Service
+package import Kafka
+package import Logging
 
 /// The Kafka clusters that tests run on: the embedded one always, and the real one at `BDA_TEST_KAFKA`
 /// (`host:port`, plaintext, a throw-away cluster: test topics stay behind).
 ///
 /// Without that variable the tests on a real cluster are skipped; with `BDA_TEST_REQUIRE_KAFKA=1` they fail instead, so
 /// that a pipeline which should have a cluster cannot pass without one.
-public enum TestKafka: String, Sendable, CaseIterable {
+package enum TestKafka: String, Sendable, CaseIterable {
     /// `KafkaMockCluster`, a new one for each test.
     case embedded
     /// Apache Kafka.
     case real
 
     /// The clusters to repeat a test on.
-    public static var available: [TestKafka] { isRealExpected ? [.embedded, .real] : [.embedded] }
+    package static var available: [TestKafka] { isRealExpected ? [.embedded, .real] : [.embedded] }
 
     /// Whether tests on a real cluster shall run (and fail if there is none).
-    public static var isRealExpected: Bool { servers != nil || environment["BDA_TEST_REQUIRE_KAFKA"] == "1" }
+    package static var isRealExpected: Bool { servers != nil || environment["BDA_TEST_REQUIRE_KAFKA"] == "1" }
 
     /// Why a test on a real cluster is skipped.
-    public static let skipReason = "BDA_TEST_KAFKA (bootstrap servers of a real cluster) is not set"
+    package static let skipReason = "BDA_TEST_KAFKA (bootstrap servers of a real cluster) is not set"
 
     /// Runs `body` with this cluster's configuration and the names of new topics, one for each number of partitions.
-    public func withTopics(
+    package func withTopics(
         partitions: [Int], properties: [String: String] = [:],
         _ body: (KafkaConfiguration, [String]) async throws -> Void
     ) async throws {
@@ -31,19 +31,19 @@ public enum TestKafka: String, Sendable, CaseIterable {
     }
 
     /// Runs `body` with this cluster's configuration and the name of one new topic.
-    public func withTopic(
+    package func withTopic(
         partitions: Int, properties: [String: String] = [:], _ body: (KafkaConfiguration, String) async throws -> Void
     ) async throws {
         try await withCluster(partitions: [partitions], properties: properties) { try await body($0, $1[0]) }
     }
 
     /// A name that no other test has.
-    public static func uniqueName(_ purpose: String) -> String {
+    package static func uniqueName(_ purpose: String) -> String {
         "test.\(purpose).\(UUID().uuidString.prefix(8).lowercased())"
     }
 
     /// A logger for clients under test, without the warnings that outages made on purpose bring.
-    public static let logger: Logger = {
+    package static let logger: Logger = {
         var logger = Logger(label: "test.kafka")
         logger.logLevel = .error
         return logger
@@ -72,13 +72,13 @@ public enum TestKafka: String, Sendable, CaseIterable {
     }
 
     /// The configuration of the real cluster; throws when there is none.
-    public static func realConfiguration(properties: [String: String] = [:]) throws -> KafkaConfiguration {
+    package static func realConfiguration(properties: [String: String] = [:]) throws -> KafkaConfiguration {
         guard let servers else { throw NoCluster() }
         return try KafkaConfiguration(bootstrapServers: servers, clientID: "test", properties: properties)
     }
 
     /// A listener with TLS of the real cluster; each has a certificate for `localhost` that `TestCertificates` knows.
-    public enum SecureListener: String, Sendable, CaseIterable {
+    package enum SecureListener: String, Sendable, CaseIterable {
         /// TLS only.
         case tls = "SSL"
         /// Asks for a client's certificate.
@@ -91,20 +91,21 @@ public enum TestKafka: String, Sendable, CaseIterable {
         case kafka3 = "SCRAM"
 
         /// Whether tests on them shall run (and fail if there are none).
-        public static var areExpected: Bool {
+        package static var areExpected: Bool {
             tls.isAvailable || TestKafka.environment["BDA_TEST_REQUIRE_KAFKA"] == "1"
         }
 
         /// Why they are skipped.
-        public static let skipReason = "BDA_TEST_KAFKA_SSL and its fellows are not set; scripts/dev/test.sh starts them"
+        package static let skipReason =
+            "BDA_TEST_KAFKA_SSL and its fellows are not set; scripts/dev/test.sh starts them"
 
         /// Whether there is one; Kafka 3 is started on request only.
-        public var isAvailable: Bool { address != nil }
+        package var isAvailable: Bool { address != nil }
 
         private var address: String? { environment["BDA_TEST_KAFKA_\(rawValue)"] }
 
         /// The way there, trusting the authority that has signed the listener's certificate. `host` replaces `localhost`.
-        public func configuration(
+        package func configuration(
             host: String = "localhost", _ properties: [String: String] = [:]
         ) throws -> KafkaConfiguration {
             guard let address else { throw NoCluster() }
@@ -117,7 +118,7 @@ public enum TestKafka: String, Sendable, CaseIterable {
         }
 
         /// A token (JWT) that nobody has signed, which these brokers take.
-        public static func unsignedToken(validFor seconds: Int) throws -> String {
+        package static func unsignedToken(validFor seconds: Int) throws -> String {
             let now = Int(Date().timeIntervalSince1970)
             let parts = [#"{"alg":"none"}"#, #"{"sub":"bda","iat":\#(now - 120),"exp":\#(now + seconds)}"#]
             return parts.map {
@@ -127,7 +128,7 @@ public enum TestKafka: String, Sendable, CaseIterable {
         }
 
         /// What the user `bda` logs in with by PLAIN or SCRAM.
-        public static func user(by mechanism: String) -> [String: String] {
+        package static func user(by mechanism: String) -> [String: String] {
             [
                 "sasl.mechanism": mechanism, "sasl.username": "bda",
                 "sasl.password": environment["BDA_TEST_KAFKA_PASSWORD"] ?? "",
@@ -136,8 +137,8 @@ public enum TestKafka: String, Sendable, CaseIterable {
     }
 
     /// Thrown by tests that need a real cluster when `BDA_TEST_REQUIRE_KAFKA=1` and there is none.
-    public struct NoCluster: Error, CustomStringConvertible {
+    package struct NoCluster: Error, CustomStringConvertible {
         /// The reason.
-        public var description: String { TestKafka.skipReason }
+        package var description: String { TestKafka.skipReason }
     }
 }

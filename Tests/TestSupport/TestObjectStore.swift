@@ -1,7 +1,7 @@
 import Foundation
-public import ObjectStore
-import Service
-public import Testing
+package import ObjectStore
+import Settings
+package import Testing
 
 /// A store for tests: a directory, or a prefix of a real S3 server's bucket, of one test's own.
 ///
@@ -12,9 +12,9 @@ public import Testing
 /// | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `BDA_TEST_S3_BUCKET` | its keys and bucket |
 /// | `BDA_TEST_MOTO` | endpoint of moto's server |
 /// | `BDA_TEST_REQUIRE_S3=1` | fail where a test would be skipped for want of them |
-public struct TestObjectStore: Sendable, CustomTestStringConvertible {
+package struct TestObjectStore: Sendable, CustomTestStringConvertible {
     /// What kinds of stores there are.
-    public enum Kind: String, Sendable, CaseIterable {
+    package enum Kind: String, Sendable, CaseIterable {
         /// A directory below the temporary one.
         case files
         /// `BDA_TEST_S3`.
@@ -24,15 +24,15 @@ public struct TestObjectStore: Sendable, CustomTestStringConvertible {
     }
 
     /// Which store it is.
-    public let kind: Kind
+    package let kind: Kind
     /// The `BDA_…` and `AWS_…` variables that lead to it, for programs that are started.
-    public let environment: [String: String]
+    package let environment: [String: String]
 
     /// The kind's name.
-    public var testDescription: String { kind.rawValue }
+    package var testDescription: String { kind.rawValue }
 
     /// What can be used here; files always.
-    public static let available = Kind.allCases.filter { kind in
+    package static let available = Kind.allCases.filter { kind in
         switch kind {
         case .files: true
         case .s3: variables["BDA_TEST_S3"] != nil
@@ -41,18 +41,18 @@ public struct TestObjectStore: Sendable, CustomTestStringConvertible {
     }
 
     /// Whether a test that needs an S3 server runs. When it is to fail rather than be skipped, it runs in any case.
-    public static func runs(_ kind: Kind) -> Bool {
+    package static func runs(_ kind: Kind) -> Bool {
         available.contains(kind) || variables["BDA_TEST_REQUIRE_S3"] == "1"
     }
 
     /// Why a test was skipped.
-    public static let reason: Comment =
+    package static let reason: Comment =
         "BDA_TEST_S3 or BDA_TEST_MOTO is not set: scripts/dev/test.sh starts the servers"
 
     private static var variables: [String: String] { ProcessInfo.processInfo.environment }
 
     /// A place that nobody else uses.
-    public init(_ kind: Kind) throws {
+    package init(_ kind: Kind) throws {
         self.kind = kind
         let name = UUID().uuidString.lowercased()
         switch kind {
@@ -75,12 +75,12 @@ public struct TestObjectStore: Sendable, CustomTestStringConvertible {
     }
 
     /// `https://localhost:port` of the S3 server, whose certificate `TestCertificates` knows.
-    public static func secureEndpoint() throws -> String {
+    package static func secureEndpoint() throws -> String {
         try #require(variables["BDA_TEST_S3_TLS"], "BDA_TEST_S3_TLS is not set")
     }
 
     /// Opens the store, with other or more settings if need be.
-    public func open(_ changes: [String: String] = [:], connections: Int = 4) throws -> any ObjectStore {
+    package func open(_ changes: [String: String] = [:], connections: Int = 4) throws -> any ObjectStore {
         let environment = environment.merging(changes) { _, new in new }
         var settings = SettingsReader(environment: environment)
         let configuration = ObjectStoreConfiguration(settings: &settings, environment: environment)
@@ -89,10 +89,10 @@ public struct TestObjectStore: Sendable, CustomTestStringConvertible {
     }
 
     /// The directory of a `files` store.
-    public var directory: String { String((environment["BDA_OUTPUT"] ?? "").dropFirst("file://".count)) }
+    package var directory: String { String((environment["BDA_OUTPUT"] ?? "").dropFirst("file://".count)) }
 
     /// Removes everything from the place.
-    public func remove() async throws {
+    package func remove() async throws {
         if kind == .files { return try FileManager.default.removeItem(atPath: directory) }
         let store = try open()
         for upload in try await store.pendingUploads(prefix: "") { try await store.abort(upload) }
@@ -100,7 +100,7 @@ public struct TestObjectStore: Sendable, CustomTestStringConvertible {
     }
 
     /// Runs a test with a store of its own and removes what it left.
-    public static func with(
+    package static func with(
         _ kind: Kind, _ changes: [String: String] = [:], _ body: (any ObjectStore) async throws -> Void
     ) async throws {
         let place = try TestObjectStore(kind)

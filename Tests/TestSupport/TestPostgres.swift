@@ -1,11 +1,11 @@
 import Foundation
-public import Postgres
-import Service
+package import Postgres
+import Settings
 
 /// The PostgreSQL server that `scripts/dev/test.sh` starts, with a database of its own for each test.
-public enum TestPostgres {
+package enum TestPostgres {
     /// Whether there is one. Without it tests are skipped, unless the script says that it must be there.
-    public static let isAvailable = administrator != nil || isRequired
+    package static let isAvailable = administrator != nil || isRequired
     private static let environment = ProcessInfo.processInfo.environment
     private static let isRequired = environment["BDA_TEST_REQUIRE_POSTGRES"] == "1"
 
@@ -26,7 +26,7 @@ public enum TestPostgres {
     /// `billing_aggregator`, with the rights that `deploy/postgres/role.sql` gives outside of the vaults. It is empty, or a
     /// copy of the database `template`, which nobody may be using meanwhile.
     @discardableResult
-    public static func withDatabase<Value>(
+    package static func withDatabase<Value>(
         copyOf template: String? = nil,
         _ body: (_ role: PostgresConfiguration, _ administrator: PostgresConfiguration) async throws -> Value
     ) async throws -> Value {

@@ -3,7 +3,8 @@ import JobModel
 import Postgres
 import TestSupport
 import Testing
-import Warehouse
+import Scripts
+import Ledger
 
 /// `docs/datasets.md`, as far as it can be compared with the scripts.
 private struct DatasetsDocument {

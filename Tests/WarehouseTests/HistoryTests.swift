@@ -3,6 +3,8 @@ import JobModel
 import Postgres
 import TestSupport
 import Testing
+import Scripts
+import Ledger
 import Warehouse
 
 /// A history script with the table that it reads and the table that it keeps.

@@ -1,9 +1,11 @@
+import Warehouse
 import Foundation
 import JobModel
 import Postgres
 import TestSupport
 import Testing
-import Warehouse
+import Scripts
+import Ledger
 
 /// The functions of the ledger against their specification, `LedgerModel`: the same random calls to both, most of them out of
 /// turn, and after each the same answers and the same rows.

@@ -1,9 +1,11 @@
+import Warehouse
 import Foundation
 import JobModel
 import Postgres
 import TestSupport
 import Testing
-import Warehouse
+import Scripts
+import Ledger
 
 /// A ledger with one running run of unsplit jobs of a segment each, all ready.
 private struct LedgerFixture {

@@ -2,7 +2,8 @@ import Foundation
 import JobModel
 import Testing
 
-@testable import Warehouse
+@testable import Scripts
+@testable import Ledger
 
 @Suite struct SQLLexerTests {
     private func kinds(_ text: String) throws -> [SQLToken.Kind] {

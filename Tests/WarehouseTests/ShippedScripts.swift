@@ -2,6 +2,8 @@ import Foundation
 import JobModel
 import Postgres
 import TestSupport
+import Scripts
+import Ledger
 import Warehouse
 
 /// The scripts that are shipped, in a database with the ledger and the tables of one run of one partition.

@@ -1,6 +1,8 @@
 import Postgres
 import TestSupport
 import Testing
+import Scripts
+import Ledger
 import Warehouse
 
 @Suite(.enabled(if: TestPostgres.isAvailable, "needs PostgreSQL: run scripts/dev/test.sh"), .timeLimit(.minutes(2)))

@@ -1,7 +1,7 @@
 import Glibc
 import JobModel
 import Postgres
-import Service
+import Timing
 import Testing
 
 @testable import ObjectStore

@@ -1,8 +1,7 @@
 import JobModel
 import Postgres
-import Service
+import Timing
 import Testing
-import Warehouse
 
 @testable import Worker
 

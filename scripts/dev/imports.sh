@@ -8,14 +8,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 table='
 row Coordinator Worker
 row Warehouse
+row Ledger
+row Scripts
 row Postgres Kafka ObjectStore
-row Service
-row JobModel
+row HealthEndpoint
+row ServiceLifecycle Settings
+row Logging Metrics CommandLineOptions
+row JobModel Timing
 row Bytes BlockingIO
 c CLibPQ Postgres
 c CLibRdKafka Kafka
 c CLibCurl ObjectStore
-c CMicroHTTPD Service
+c CMicroHTTPD HealthEndpoint
 c CLibCrypto Bytes
 c CZlib Bytes
 c CZstd Bytes

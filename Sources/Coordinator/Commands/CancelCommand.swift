@@ -1,6 +1,7 @@
 import JobModel
-import Service
-import Warehouse
+import CommandLineOptions
+import Settings
+import Ledger
 
 /// `cancel`.
 struct CancelCommand: AsyncParsableCommand {

@@ -2,7 +2,10 @@ import Foundation
 import JobModel
 import ObjectStore
 import Postgres
-import Service
+import CommandLineOptions
+import Settings
+import Scripts
+import Ledger
 import Warehouse
 
 /// `clean`.

@@ -1,4 +1,5 @@
-import Service
+import CommandLineOptions
+import Settings
 
 /// `bda-coordinator`.
 @main

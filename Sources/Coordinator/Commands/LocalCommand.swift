@@ -1,7 +1,9 @@
 import Foundation
 import Kafka
 import ObjectStore
-import Service
+import Logging
+import CommandLineOptions
+import Settings
 
 /// `local`.
 struct LocalCommand: AsyncParsableCommand {

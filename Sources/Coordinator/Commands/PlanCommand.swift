@@ -1,6 +1,8 @@
 import JobModel
-import Service
-import Warehouse
+import CommandLineOptions
+import Settings
+import Scripts
+import Ledger
 
 /// `plan`.
 struct PlanCommand: AsyncParsableCommand {

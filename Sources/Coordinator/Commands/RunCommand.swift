@@ -3,7 +3,14 @@ import Foundation
 import JobModel
 import Kafka
 import ObjectStore
-import Service
+import Logging
+import Metrics
+import ServiceLifecycle
+import CommandLineOptions
+import Settings
+import HealthEndpoint
+import Scripts
+import Ledger
 import Warehouse
 
 /// `run`.
@@ -134,7 +141,10 @@ struct RunProgram: Sendable {
         members.append(.init("run", run))
         let ending: Result<ServiceGroup.Ending, any Error>
         do {
-            ending = .success(try await ServiceGroup(members, logger: logger).run())
+            ending = .success(
+                try await ServiceGroup(
+                    members, abortCode: ExitCode.interrupted.rawValue, logger: logger
+                ).run())
         } catch {
             ending = .failure(error)
         }

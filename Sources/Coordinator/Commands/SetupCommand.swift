@@ -1,7 +1,11 @@
 import Foundation
 import JobModel
 import Kafka
-import Service
+import Logging
+import CommandLineOptions
+import Settings
+import Scripts
+import Ledger
 import Warehouse
 
 /// `setup`.

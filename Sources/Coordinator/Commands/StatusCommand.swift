@@ -1,7 +1,8 @@
 import Foundation
 import JobModel
-import Service
-import Warehouse
+import CommandLineOptions
+import Settings
+import Ledger
 
 /// `status`.
 struct StatusCommand: AsyncParsableCommand {

@@ -1,7 +1,10 @@
 import Foundation
 import JobModel
 import Postgres
-import Service
+import CommandLineOptions
+import Settings
+import Scripts
+import Ledger
 import Warehouse
 
 /// `try`.

@@ -2,7 +2,8 @@ import Bytes
 import Foundation
 import JobModel
 import ObjectStore
-import Service
+import CommandLineOptions
+import Settings
 
 /// `verify`.
 struct VerifyCommand: AsyncParsableCommand {

@@ -2,17 +2,17 @@ import Synchronization
 
 /// Runs blocking closures, one after the other, on a thread of its own: for calls that belong to no actor, such as
 /// `PQcancel`, which opens a connection.
-public actor BlockingQueue {
+package actor BlockingQueue {
     private let thread: BlockingThread
 
     /// The thread.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Starts the thread under `name`.
-    public init(name: String) { thread = BlockingThread(name: name) }
+    package init(name: String) { thread = BlockingThread(name: name) }
 
     /// Runs `body` on the thread and returns what it returns.
-    public func run<Value: Sendable, Failure: Error>(
+    package func run<Value: Sendable, Failure: Error>(
         _ body: @Sendable () throws(Failure) -> Value
     ) throws(Failure) -> Value {
         try body()

@@ -7,11 +7,11 @@ import Glibc
 /// `BlockingThread`; the actor returns it as its `unownedExecutor`, so isolation proves which thread a call runs on.
 ///
 /// The thread starts with the object and ends when the object is released: what is queued then still runs first.
-public final class BlockingThread: SerialExecutor {
+package final class BlockingThread: SerialExecutor {
     private let queue: JobQueue
 
     /// Starts the thread. `name` shows in `ps -L` and in debuggers (15 bytes at most are kept by Linux).
-    public init(name: String) {
+    package init(name: String) {
         queue = JobQueue()
         start(name: name)
     }
@@ -19,25 +19,25 @@ public final class BlockingThread: SerialExecutor {
     deinit { queue.close() }
 
     /// Queues a job for the thread.
-    public func enqueue(_ job: consuming ExecutorJob) {
+    package func enqueue(_ job: consuming ExecutorJob) {
         queue.push(UnownedJob(job))
     }
 
     /// This executor, for actors to return.
-    public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+    package func asUnownedSerialExecutor() -> UnownedSerialExecutor {
         UnownedSerialExecutor(ordinary: self)
     }
 
     /// Only with itself.
-    public func isSameExclusiveExecutionContext(other: BlockingThread) -> Bool { self === other }
+    package func isSameExclusiveExecutionContext(other: BlockingThread) -> Bool { self === other }
 
     /// Traps unless the caller is on the thread.
-    public func checkIsolated() {
+    package func checkIsolated() {
         precondition(isIsolatingCurrentContext() == true, "not on this blocking thread")
     }
 
     /// Whether the caller is on the thread.
-    public func isIsolatingCurrentContext() -> Bool? { queue.isCurrentThread }
+    package func isIsolatingCurrentContext() -> Bool? { queue.isCurrentThread }
 
     private func start(name: String) {
         let executor = asUnownedSerialExecutor()

@@ -9,12 +9,12 @@ import Glibc
 ///
 /// `@unchecked Sendable`: the value is touched with the mutex held only; the mutex lives in heap memory of a fixed address
 /// from init to deinit, as pthread demands.
-public final class Mutex<Value>: @unchecked Sendable {
+package final class Mutex<Value>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var value: Value
 
     /// A value that nobody else has.
-    public init(_ value: sending Value) {
+    package init(_ value: sending Value) {
         self.value = value
         pthread_mutex_init(mutex, nil)
     }
@@ -25,7 +25,7 @@ public final class Mutex<Value>: @unchecked Sendable {
     }
 
     /// Runs `body` with the lock held. It must not wait for anything, nor take the lock again.
-    public func withLock<Result, Failure: Error>(
+    package func withLock<Result, Failure: Error>(
         _ body: (inout Value) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         pthread_mutex_lock(mutex)

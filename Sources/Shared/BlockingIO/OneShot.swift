@@ -2,7 +2,7 @@
 ///
 /// The first `resolve` wins and later ones are ignored, so a callback and a cancellation may race. `value` may be
 /// awaited once.
-public final class OneShot<Value: Sendable>: Sendable {
+package final class OneShot<Value: Sendable>: Sendable {
     private enum State {
         case empty
         case waiting(CheckedContinuation<Value, any Error>)
@@ -13,11 +13,11 @@ public final class OneShot<Value: Sendable>: Sendable {
     private let state = Mutex(State.empty)
 
     /// An empty one.
-    public init() {}
+    package init() {}
 
     /// Delivers the result. Returns false when one was delivered before.
     @discardableResult
-    public func resolve(_ result: Result<Value, any Error>) -> Bool {
+    package func resolve(_ result: Result<Value, any Error>) -> Bool {
         let (won, waiter): (Bool, CheckedContinuation<Value, any Error>?) = state.withLock { state in
             switch state {
             case .empty:
@@ -35,7 +35,7 @@ public final class OneShot<Value: Sendable>: Sendable {
     }
 
     /// The result; throws `CancellationError` when the waiting task is cancelled first.
-    public var value: Value {
+    package var value: Value {
         get async throws {
             try await withTaskCancellationHandler {
                 try await withCheckedThrowingContinuation { continuation in

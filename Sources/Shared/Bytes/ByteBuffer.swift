@@ -3,22 +3,22 @@
 ///
 /// `@unchecked Sendable`: a buffer has one holder at a time. The reader fills it, hands it over, and does not touch it
 /// until it comes back from the pool (see `Worker/ExportPipeline`).
-public final class ByteBuffer: @unchecked Sendable {
+package final class ByteBuffer: @unchecked Sendable {
     /// The most bytes it can hold.
-    public let capacity: Int
+    package let capacity: Int
     /// The bytes it holds.
-    public private(set) var count = 0
+    package private(set) var count = 0
 
     private let base: UnsafeMutableRawPointer
 
     /// Allocates `capacity` bytes; they are freed with the object.
-    public init(capacity: Int) {
+    package init(capacity: Int) {
         self.capacity = capacity
         base = .allocate(byteCount: capacity, alignment: 16)
     }
 
     /// A buffer that holds these bytes and has no room for more.
-    public convenience init(_ bytes: [UInt8]) {
+    package convenience init(_ bytes: [UInt8]) {
         self.init(capacity: bytes.count)
         bytes.withUnsafeBytes { _ = append($0) }
     }
@@ -26,13 +26,13 @@ public final class ByteBuffer: @unchecked Sendable {
     deinit { base.deallocate() }
 
     /// The filled part. Valid while the buffer lives and is not changed.
-    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
     /// How many more bytes fit.
-    @inlinable public var free: Int { capacity - count }
+    @inlinable package var free: Int { capacity - count }
 
     /// Copies as many bytes as fit and returns how many that were.
-    public func append(_ source: UnsafeRawBufferPointer) -> Int {
+    package func append(_ source: UnsafeRawBufferPointer) -> Int {
         let taken = min(source.count, capacity - count)
         if taken > 0 {
             (base + count).copyMemory(from: source.baseAddress!, byteCount: taken)
@@ -42,7 +42,7 @@ public final class ByteBuffer: @unchecked Sendable {
     }
 
     /// Lets `fill` write into the free part; it returns how many bytes it wrote.
-    public func append(with fill: (UnsafeMutableRawBufferPointer) throws -> Int) rethrows {
+    package func append(with fill: (UnsafeMutableRawBufferPointer) throws -> Int) rethrows {
         grow(by: try fill(room))
     }
 
@@ -56,5 +56,5 @@ public final class ByteBuffer: @unchecked Sendable {
     }
 
     /// Forgets the content; the memory stays.
-    public func removeAll() { count = 0 }
+    package func removeAll() { count = 0 }
 }

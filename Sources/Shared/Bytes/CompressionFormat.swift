@@ -2,7 +2,7 @@ import CZlib
 import CZstd
 
 /// How the bytes of a file are compressed.
-public enum CompressionFormat: String, Sendable, Hashable, CaseIterable {
+package enum CompressionFormat: String, Sendable, Hashable, CaseIterable {
     /// gzip (RFC 1952): read by every tool.
     case gzip
     /// Zstandard (RFC 8878): smaller and several times faster than gzip.
@@ -10,7 +10,7 @@ public enum CompressionFormat: String, Sendable, Hashable, CaseIterable {
 
     /// The levels that mean something, fastest first. zstd's levels below 1 and above 19 are left out: the former hardly
     /// compress, the latter take hundreds of megabytes.
-    public var levels: ClosedRange<Int> {
+    package var levels: ClosedRange<Int> {
         switch self {
         case .gzip: 1...9
         case .zstd: 1...19
@@ -18,7 +18,7 @@ public enum CompressionFormat: String, Sendable, Hashable, CaseIterable {
     }
 
     /// The library's own default level.
-    public var defaultLevel: Int {
+    package var defaultLevel: Int {
         switch self {
         case .gzip: 6
         case .zstd: 3
@@ -27,21 +27,21 @@ public enum CompressionFormat: String, Sendable, Hashable, CaseIterable {
 }
 
 /// Why bytes could not be compressed or decompressed. Never worth a second try: the same bytes fail again.
-public struct CompressionError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct CompressionError: Error, Sendable, Hashable, CustomStringConvertible {
     /// What was being done: `compress` or `decompress`.
-    public let operation: String
+    package let operation: String
     /// The format in use.
-    public let format: CompressionFormat
+    package let format: CompressionFormat
     /// The code of zlib (`Z_DATA_ERROR` is -3) or zstd; 0 when the fault was found here.
-    public let code: Int
+    package let code: Int
     /// The cause in the library's words.
-    public let reason: String
+    package let reason: String
 
     /// Always false.
-    public var isRetryable: Bool { false }
+    package var isRetryable: Bool { false }
 
     /// What failed and why; holds no data.
-    public var description: String { "unable to \(operation) \(format.rawValue): \(reason)" }
+    package var description: String { "unable to \(operation) \(format.rawValue): \(reason)" }
 
     static func zlib(_ operation: String, _ code: Int32) -> CompressionError {
         CompressionError(operation: operation, format: .gzip, code: Int(code), reason: String(cString: zError(code)))

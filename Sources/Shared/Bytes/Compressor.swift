@@ -12,7 +12,7 @@ import CZstd
 ///         if buffer.free == 0 { /* send the buffer, take an empty one */ }
 ///     }
 ///     while try !compressor.finish(into: buffer) { /* send the buffer, take an empty one */ }
-public struct Compressor: ~Copyable {
+package struct Compressor: ~Copyable {
     private enum Stream {
         // zlib keeps the address of its stream, so it needs a fixed place.
         case gzip(UnsafeMutablePointer<z_stream>)
@@ -20,13 +20,13 @@ public struct Compressor: ~Copyable {
     }
 
     /// The format of the output.
-    public let format: CompressionFormat
+    package let format: CompressionFormat
 
     private let stream: Stream
     private var isFinished = false
 
     /// Prepares a stream. A `level` outside `format.levels` is refused; nil is the library's default.
-    public init(_ format: CompressionFormat, level: Int? = nil) throws(CompressionError) {
+    package init(_ format: CompressionFormat, level: Int? = nil) throws(CompressionError) {
         let level = level ?? format.defaultLevel
         guard format.levels.contains(level) else {
             let allowed = "\(format.levels.lowerBound) to \(format.levels.upperBound)"
@@ -70,7 +70,7 @@ public struct Compressor: ~Copyable {
 
     /// Takes bytes from `input` until all are taken or `output` is full, and returns how many were taken: fewer than
     /// there are only when `output` is full. The first call after a finished stream begins a new one.
-    public mutating func compress(
+    package mutating func compress(
         _ input: UnsafeRawBufferPointer, into output: ByteBuffer
     ) throws(CompressionError) -> Int {
         try beginIfFinished()
@@ -83,7 +83,7 @@ public struct Compressor: ~Copyable {
 
     /// Writes the end of the stream. Returns true when all of it is in `output`; false means that `output` is full and
     /// that another call with an empty buffer is due.
-    public mutating func finish(into output: ByteBuffer) throws(CompressionError) -> Bool {
+    package mutating func finish(into output: ByteBuffer) throws(CompressionError) -> Bool {
         try beginIfFinished()
         while !isFinished, output.free > 0 {
             isFinished = try step(UnsafeRawBufferPointer(start: nil, count: 0), into: output, isLast: true).isComplete

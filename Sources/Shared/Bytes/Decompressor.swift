@@ -4,21 +4,21 @@ import CZstd
 /// Decompresses one stream of bytes into buffers of a fixed size. One instance belongs to one task at a time.
 ///
 /// A file is whole only when `isAtEnd` is true after its last byte: a stream that was cut off raises no error by itself.
-public struct Decompressor: ~Copyable {
+package struct Decompressor: ~Copyable {
     private enum Stream {
         case gzip(UnsafeMutablePointer<z_stream>)
         case zstd(OpaquePointer)
     }
 
     /// The format of the input.
-    public let format: CompressionFormat
+    package let format: CompressionFormat
     /// Whether the end of the stream, with its checksum, was read.
-    public private(set) var isAtEnd = false
+    package private(set) var isAtEnd = false
 
     private let stream: Stream
 
     /// Prepares a stream.
-    public init(_ format: CompressionFormat) throws(CompressionError) {
+    package init(_ format: CompressionFormat) throws(CompressionError) {
         stream = try Self.open(format)
         self.format = format
     }
@@ -54,7 +54,7 @@ public struct Decompressor: ~Copyable {
 
     /// Takes bytes from `input` until all are taken or `output` is full, and returns how many were taken. Call it with
     /// the rest, or with nothing, as long as `output` comes back full. Bytes after the end of the stream are an error.
-    public mutating func decompress(
+    package mutating func decompress(
         _ input: UnsafeRawBufferPointer, into output: ByteBuffer
     ) throws(CompressionError) -> Int {
         var taken = 0

@@ -1,11 +1,11 @@
 import CLibCrypto
 
 /// An incremental SHA-256 (FIPS 180-4) over OpenSSL's libcrypto. One instance belongs to one task at a time.
-public struct SHA256: ~Copyable {
+package struct SHA256: ~Copyable {
     private let context: OpaquePointer
 
     /// An empty message so far.
-    public init() {
+    package init() {
         context = EVP_MD_CTX_new()
         EVP_DigestInit_ex(context, EVP_sha256(), nil)
     }
@@ -13,12 +13,12 @@ public struct SHA256: ~Copyable {
     deinit { EVP_MD_CTX_free(context) }
 
     /// Adds bytes.
-    public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
     }
 
     /// The digest of all bytes so far. Further bytes may follow: the state is copied.
-    public func digest() -> Digest {
+    package func digest() -> Digest {
         let copy = EVP_MD_CTX_new()
         defer { EVP_MD_CTX_free(copy) }
         EVP_MD_CTX_copy_ex(copy, context)
@@ -26,26 +26,26 @@ public struct SHA256: ~Copyable {
     }
 
     /// The digest of one block of bytes.
-    public static func hash(_ bytes: UnsafeRawBufferPointer) -> Digest {
+    package static func hash(_ bytes: UnsafeRawBufferPointer) -> Digest {
         Digest { EVP_Digest(bytes.baseAddress, bytes.count, $0, nil, EVP_sha256(), nil) }
     }
 
     /// The digest of one block of bytes.
-    public static func hash(_ bytes: [UInt8]) -> Digest { bytes.withUnsafeBytes { hash($0) } }
+    package static func hash(_ bytes: [UInt8]) -> Digest { bytes.withUnsafeBytes { hash($0) } }
 
     /// The digest of a text's UTF-8 bytes.
-    public static func hash(_ text: String) -> Digest { hash(Array(text.utf8)) }
+    package static func hash(_ text: String) -> Digest { hash(Array(text.utf8)) }
 
     /// HMAC-SHA-256 (RFC 2104) of a message under a key.
-    public static func hmac(key: [UInt8], message: [UInt8]) -> Digest {
+    package static func hmac(key: [UInt8], message: [UInt8]) -> Digest {
         Digest { HMAC(EVP_sha256(), key, Int32(key.count), message, message.count, $0, nil) }
     }
 }
 
 /// The 32 bytes of a SHA-256.
-public struct Digest: Sendable, Hashable {
+package struct Digest: Sendable, Hashable {
     /// The bytes, in order.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     init(_ fill: (UnsafeMutablePointer<UInt8>?) -> Void) {
         bytes = [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
@@ -55,19 +55,19 @@ public struct Digest: Sendable, Hashable {
     }
 
     /// A digest received from elsewhere: exactly 32 bytes.
-    public init?(bytes: [UInt8]) {
+    package init?(bytes: [UInt8]) {
         guard bytes.count == 32 else { return nil }
         self.bytes = bytes
     }
 
     /// A digest written as 64 hexadecimal digits of either case.
-    public init?(hex: some StringProtocol) {
+    package init?(hex: some StringProtocol) {
         guard let bytes = Hex.decode(hex) else { return nil }
         self.init(bytes: bytes)
     }
 
     /// A digest written in base64 (RFC 4648), 44 characters.
-    public init?(base64: some StringProtocol) {
+    package init?(base64: some StringProtocol) {
         let text = Array(base64.utf8)
         // EVP_DecodeBlock also takes spaces and missing padding; only what an encoder writes is accepted here.
         guard text.count == 44, text.last == UInt8(ascii: "=") else { return nil }
@@ -78,10 +78,10 @@ public struct Digest: Sendable, Hashable {
     }
 
     /// Lower-case hexadecimal, 64 characters.
-    public var hex: String { Hex.encode(bytes) }
+    package var hex: String { Hex.encode(bytes) }
 
     /// Base64 (RFC 4648), 44 characters.
-    public var base64: String {
+    package var base64: String {
         var text = [UInt8](repeating: 0, count: 45)
         let length = EVP_EncodeBlock(&text, bytes, Int32(bytes.count))
         return String(decoding: text.prefix(Int(length)), as: UTF8.self)
@@ -89,9 +89,9 @@ public struct Digest: Sendable, Hashable {
 }
 
 /// Hexadecimal text of bytes.
-public enum Hex {
+package enum Hex {
     /// Two lower-case digits a byte.
-    public static func encode(_ bytes: some Sequence<UInt8>) -> String {
+    package static func encode(_ bytes: some Sequence<UInt8>) -> String {
         let digits = Array("0123456789abcdef".utf8)
         var text: [UInt8] = []
         for byte in bytes {
@@ -102,7 +102,7 @@ public enum Hex {
     }
 
     /// The bytes of a text of two digits a byte, of either case; nil when it is anything else.
-    public static func decode(_ text: some StringProtocol) -> [UInt8]? {
+    package static func decode(_ text: some StringProtocol) -> [UInt8]? {
         let digits = Array(text.utf8)
         guard digits.count.isMultiple(of: 2) else { return nil }
         var bytes: [UInt8] = []

@@ -1,14 +1,14 @@
 /// A calendar date of the proleptic Gregorian calendar, without a time zone, written `yyyy-mm-dd`.
-public struct BusinessDate: TextIdentifier {
+package struct BusinessDate: TextIdentifier {
     /// Four digits.
-    public let year: Int
+    package let year: Int
     /// 1 to 12.
-    public let month: Int
+    package let month: Int
     /// 1 to 31.
-    public let day: Int
+    package let day: Int
 
     /// Parses and checks; throws `InvalidValue`.
-    public init(_ text: String) throws(InvalidValue) {
+    package init(_ text: String) throws(InvalidValue) {
         let allowed = "a date of the calendar as yyyy-mm-dd, from 1900-01-01 to 9999-12-31"
         let fields = text.split(separator: "-", omittingEmptySubsequences: false)
         guard text.utf8.count == 10, fields.count == 3, fields.map(\.utf8.count) == [4, 2, 2],
@@ -22,7 +22,7 @@ public struct BusinessDate: TextIdentifier {
     }
 
     /// The date `daysSince1970` days after 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date algorithms").
-    public init(daysSince1970: Int) {
+    package init(daysSince1970: Int) {
         let shifted = daysSince1970 + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let dayOfEra = shifted - era * 146_097
@@ -35,7 +35,7 @@ public struct BusinessDate: TextIdentifier {
     }
 
     /// Days after 1970-01-01.
-    public var daysSince1970: Int {
+    package var daysSince1970: Int {
         let shiftedYear = month <= 2 ? year - 1 : year
         let era = (shiftedYear >= 0 ? shiftedYear : shiftedYear - 399) / 400
         let yearOfEra = shiftedYear - era * 400
@@ -45,10 +45,10 @@ public struct BusinessDate: TextIdentifier {
     }
 
     /// The date some days later (or earlier, when negative).
-    public func adding(days: Int) -> BusinessDate { BusinessDate(daysSince1970: daysSince1970 + days) }
+    package func adding(days: Int) -> BusinessDate { BusinessDate(daysSince1970: daysSince1970 + days) }
 
     /// What people read.
-    public var description: String { "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))" }
+    package var description: String { "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))" }
 
     private static func daysIn(month: Int, year: Int) -> Int {
         let isLeap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0

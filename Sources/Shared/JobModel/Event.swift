@@ -1,8 +1,8 @@
-public import Foundation
+package import Foundation
 
 /// What one kind of event says, beside its run. Every event is a hint from an untrusted wire: it names a run or a job,
 /// and the ledger says what that is.
-public protocol EventBody: Codable, Sendable, Hashable {
+package protocol EventBody: Codable, Sendable, Hashable {
     /// The CloudEvents type, such as `bda.job.requested.v1`.
     static var type: String { get }
     /// Identifies the event among all events; the same when it is published again.
@@ -10,44 +10,44 @@ public protocol EventBody: Codable, Sendable, Hashable {
 }
 
 /// An event's data: its run and its body, as one flat JSON object.
-public struct Event<Body: EventBody>: Codable, Sendable, Hashable {
+package struct Event<Body: EventBody>: Codable, Sendable, Hashable {
     /// Which run it belongs to.
-    public var run: RunContext
+    package var run: RunContext
     /// What it says.
-    public var body: Body
+    package var body: Body
 
     /// An event of a run.
-    public init(run: RunContext, body: Body) {
+    package init(run: RunContext, body: Body) {
         self.run = run
         self.body = body
     }
 
     /// Reads the value.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         run = try RunContext(from: decoder)
         body = try Body(from: decoder)
     }
 
     /// Writes the value.
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         try run.encode(to: encoder)
         try body.encode(to: encoder)
     }
 }
 
 /// What every event says about its run.
-public struct RunContext: Sendable, Hashable, Codable {
+package struct RunContext: Sendable, Hashable, Codable {
     /// The run.
-    public var runID: RunID
+    package var runID: RunID
     /// The day being reported.
-    public var businessDate: BusinessDate
+    package var businessDate: BusinessDate
     /// `BDA_CLIENT_ID`.
-    public var clientID: String
+    package var clientID: String
     /// `BDA_ENVIRONMENT`.
-    public var environment: String
+    package var environment: String
 
     /// The context of a run.
-    public init(runID: RunID, businessDate: BusinessDate, clientID: String, environment: String) {
+    package init(runID: RunID, businessDate: BusinessDate, clientID: String, environment: String) {
         self.runID = runID
         self.businessDate = businessDate
         self.clientID = clientID
@@ -56,31 +56,31 @@ public struct RunContext: Sendable, Hashable, Codable {
 }
 
 /// Points in time as the wire has them: RFC 3339 in UTC with milliseconds.
-public enum Timestamp {
+package enum Timestamp {
     /// Such as `2026-04-01T03:15:00.123Z`.
-    public static func text(of date: Date) -> String {
+    package static func text(of date: Date) -> String {
         date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 }
 
 /// An event as CloudEvents 1.0 in Kafka's binary mode: attributes are headers, the data is the message's value
 /// (CloudEvents Kafka protocol binding 1.0.2, section 3.2).
-public struct CloudEvent: Sendable, Hashable {
+package struct CloudEvent: Sendable, Hashable {
     /// Unique; the same when the event is published again.
-    public var id: String
+    package var id: String
     /// Who sent it, as a URI reference.
-    public var source: String
+    package var source: String
     /// Its type.
-    public var type: String
+    package var type: String
     /// `<date>/<run id>`.
-    public var subject: String
+    package var subject: String
     /// RFC 3339, UTC.
-    public var time: String
+    package var time: String
     /// The data as JSON.
-    public var data: [UInt8]
+    package var data: [UInt8]
 
     /// `event`, sent by `source` (a URI reference such as `/bda/worker/w1`) at `date`.
-    public init<Body: EventBody>(_ event: Event<Body>, source: String, at date: Date) throws {
+    package init<Body: EventBody>(_ event: Event<Body>, source: String, at date: Date) throws {
         id = event.body.stableID(in: event.run)
         self.source = source
         type = Body.type
@@ -90,7 +90,7 @@ public struct CloudEvent: Sendable, Hashable {
     }
 
     /// The message's headers.
-    public var headers: [(name: String, value: String)] {
+    package var headers: [(name: String, value: String)] {
         [
             ("ce_specversion", "1.0"), ("ce_id", id), ("ce_source", source), ("ce_type", type),
             ("ce_subject", subject), ("ce_time", time), ("content-type", "application/json"),
@@ -98,7 +98,7 @@ public struct CloudEvent: Sendable, Hashable {
     }
 
     /// Reads a received message. Throws `InvalidValue` naming the first header or key that is wrong.
-    public static func decode<Body: EventBody>(
+    package static func decode<Body: EventBody>(
         _ type: Body.Type, headers: [(name: String, value: String)], value: [UInt8]
     ) throws(InvalidValue) -> Event<Body> {
         let attributes = Dictionary(headers.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
@@ -113,72 +113,72 @@ public struct CloudEvent: Sendable, Hashable {
 }
 
 /// A job is ready: whoever has a free slot may claim it.
-public struct JobRequested: EventBody {
+package struct JobRequested: EventBody {
     /// The CloudEvents type.
-    public static let type = "bda.job.requested.v1"
+    package static let type = "bda.job.requested.v1"
     /// The job.
-    public var jobID: JobID
+    package var jobID: JobID
     /// For people; the job's id says it too.
-    public var segment: SegmentName
+    package var segment: SegmentName
     /// For people; the job's id says it too.
-    public var partition: Int
+    package var partition: Int
 
     /// The request of one job.
-    public init(jobID: JobID) {
+    package init(jobID: JobID) {
         self.jobID = jobID
         segment = jobID.segment
         partition = jobID.partition
     }
 
     /// The same however often the event is published.
-    public func stableID(in run: RunContext) -> String { "\(jobID)/requested" }
+    package func stableID(in run: RunContext) -> String { "\(jobID)/requested" }
 }
 
 /// A worker has claimed a job.
-public struct JobStarted: EventBody {
+package struct JobStarted: EventBody {
     /// The CloudEvents type.
-    public static let type = "bda.job.started.v1"
+    package static let type = "bda.job.started.v1"
     /// The job.
-    public var jobID: JobID
+    package var jobID: JobID
     /// Counted from 1.
-    public var attempt: Int
+    package var attempt: Int
     /// `BDA_WORKER_ID` of the worker.
-    public var workerID: String
+    package var workerID: String
 
     /// The start of one attempt.
-    public init(jobID: JobID, attempt: Int, workerID: String) {
+    package init(jobID: JobID, attempt: Int, workerID: String) {
         self.jobID = jobID
         self.attempt = attempt
         self.workerID = workerID
     }
 
     /// The same however often the event is published.
-    public func stableID(in run: RunContext) -> String { "\(jobID)/\(attempt)/started" }
+    package func stableID(in run: RunContext) -> String { "\(jobID)/\(attempt)/started" }
 }
 
 /// A job's result is committed.
-public struct JobCompleted: EventBody {
+package struct JobCompleted: EventBody {
     /// The CloudEvents type.
-    public static let type = "bda.job.completed.v1"
+    package static let type = "bda.job.completed.v1"
     /// The job.
-    public var jobID: JobID
+    package var jobID: JobID
     /// Counted from 1.
-    public var attempt: Int
+    package var attempt: Int
     /// `BDA_WORKER_ID` of the worker.
-    public var workerID: String
+    package var workerID: String
     /// Data rows.
-    public var rows: Int
+    package var rows: Int
     /// Bytes as stored.
-    public var bytes: Int
+    package var bytes: Int
     /// Parts, that is files.
-    public var partCount: Int
+    package var partCount: Int
     /// The control totals.
-    public var totals: [ControlTotal]
+    package var totals: [ControlTotal]
     /// Wall time in milliseconds.
-    public var durationMs: Int
+    package var durationMs: Int
 
     /// The completion of a job by the given attempt.
-    public init(
+    package init(
         jobID: JobID, attempt: Int, workerID: String, rows: Int, bytes: Int, partCount: Int,
         totals: [ControlTotal], durationMs: Int
     ) {
@@ -193,32 +193,32 @@ public struct JobCompleted: EventBody {
     }
 
     /// A job completes once, whoever says so.
-    public func stableID(in run: RunContext) -> String { "\(jobID)/completed" }
+    package func stableID(in run: RunContext) -> String { "\(jobID)/completed" }
 }
 
 /// An attempt ended without a result.
-public struct JobFailed: EventBody {
+package struct JobFailed: EventBody {
     /// The CloudEvents type.
-    public static let type = "bda.job.failed.v1"
+    package static let type = "bda.job.failed.v1"
     /// The job.
-    public var jobID: JobID
+    package var jobID: JobID
     /// Counted from 1.
-    public var attempt: Int
+    package var attempt: Int
     /// `BDA_WORKER_ID` of the worker.
-    public var workerID: String
+    package var workerID: String
     /// `retry`, `rejected` or `interrupted`.
-    public var outcome: String
+    package var outcome: String
     /// SQLSTATE, S3 code or our own word.
-    public var code: String
+    package var code: String
     /// What happened.
-    public var message: String
+    package var message: String
     /// What to do about it.
-    public var hint: String?
+    package var hint: String?
     /// RFC 3339; when it may be tried again.
-    public var retryAt: String?
+    package var retryAt: String?
 
     /// The end of one attempt.
-    public init(
+    package init(
         jobID: JobID, attempt: Int, workerID: String, outcome: String, code: String,
         message: String, hint: String?, retryAt: String?
     ) {
@@ -234,24 +234,24 @@ public struct JobFailed: EventBody {
     }
 
     /// The same however often the event is published.
-    public func stableID(in run: RunContext) -> String { "\(jobID)/\(attempt)/failed" }
+    package func stableID(in run: RunContext) -> String { "\(jobID)/\(attempt)/failed" }
 }
 
 /// A run has begun.
-public struct RunStarted: EventBody {
+package struct RunStarted: EventBody {
     /// The CloudEvents type.
-    public static let type = "bda.run.started.v1"
+    package static let type = "bda.run.started.v1"
     /// The systems that run.
-    public var systems: [String]
+    package var systems: [String]
     /// N, the number of customer buckets.
-    public var partitionCount: Int
+    package var partitionCount: Int
     /// RFC 3339.
-    public var cutoff: String
+    package var cutoff: String
     /// The datasets, in order of name.
-    public var datasets: [SegmentName]
+    package var datasets: [SegmentName]
 
     /// The start of a run.
-    public init(systems: [String], partitionCount: Int, cutoff: String, datasets: [SegmentName]) {
+    package init(systems: [String], partitionCount: Int, cutoff: String, datasets: [SegmentName]) {
         self.systems = systems
         self.partitionCount = partitionCount
         self.cutoff = cutoff
@@ -259,26 +259,26 @@ public struct RunStarted: EventBody {
     }
 
     /// The same however often the event is published.
-    public func stableID(in run: RunContext) -> String { "\(run.runID)/started" }
+    package func stableID(in run: RunContext) -> String { "\(run.runID)/started" }
 }
 
 /// A run is complete: BI may load what the manifest names.
-public struct RunCompleted: EventBody {
+package struct RunCompleted: EventBody {
     /// One dataset of the run.
-    public struct Dataset: Sendable, Hashable, Codable {
+    package struct Dataset: Sendable, Hashable, Codable {
         /// Its name.
-        public var name: SegmentName
+        package var name: SegmentName
         /// Where the manifest lies.
-        public var manifestURI: String
+        package var manifestURI: String
         /// Data rows.
-        public var rows: Int
+        package var rows: Int
         /// Bytes as stored.
-        public var bytes: Int
+        package var bytes: Int
         /// The control totals.
-        public var totals: [ControlTotal]
+        package var totals: [ControlTotal]
 
         /// The figures of one dataset.
-        public init(name: SegmentName, manifestURI: String, rows: Int, bytes: Int, totals: [ControlTotal]) {
+        package init(name: SegmentName, manifestURI: String, rows: Int, bytes: Int, totals: [ControlTotal]) {
             self.name = name
             self.manifestURI = manifestURI
             self.rows = rows
@@ -288,18 +288,18 @@ public struct RunCompleted: EventBody {
     }
 
     /// The CloudEvents type.
-    public static let type = "bda.run.completed.v1"
+    package static let type = "bda.run.completed.v1"
     /// Where the manifest lies.
-    public var manifestURI: String
+    package var manifestURI: String
     /// Of the manifest's bytes, hexadecimal.
-    public var manifestSHA256: String
+    package var manifestSHA256: String
     /// The run of the same date whose rows this one replaces.
-    public var replacesRunID: RunID?
+    package var replacesRunID: RunID?
     /// The datasets, in order of name.
-    public var datasets: [Dataset]
+    package var datasets: [Dataset]
 
     /// The completion of a run.
-    public init(
+    package init(
         manifestURI: String, manifestSHA256: String, replacesRunID: RunID?, datasets: [Dataset]
     ) {
         self.manifestURI = manifestURI
@@ -309,24 +309,24 @@ public struct RunCompleted: EventBody {
     }
 
     /// The same however often the event is published.
-    public func stableID(in run: RunContext) -> String { "\(run.runID)/completed" }
+    package func stableID(in run: RunContext) -> String { "\(run.runID)/completed" }
 }
 
 /// A run ended without a result.
-public struct RunFailed: EventBody {
+package struct RunFailed: EventBody {
     /// The CloudEvents type.
-    public static let type = "bda.run.failed.v1"
+    package static let type = "bda.run.failed.v1"
     /// As the coordinator ended.
-    public var exitCode: Int
+    package var exitCode: Int
     /// Why.
-    public var reason: String
+    package var reason: String
     /// What to do about it.
-    public var hint: String?
+    package var hint: String?
     /// At most 20.
-    public var failedJobs: [String]
+    package var failedJobs: [String]
 
     /// The failure of a run.
-    public init(exitCode: Int, reason: String, hint: String?, failedJobs: [String]) {
+    package init(exitCode: Int, reason: String, hint: String?, failedJobs: [String]) {
         self.exitCode = exitCode
         self.reason = reason.clipped(to: 4000)
         self.hint = hint?.clipped(to: 1000)
@@ -334,29 +334,29 @@ public struct RunFailed: EventBody {
     }
 
     /// The same however often the event is published.
-    public func stableID(in run: RunContext) -> String { "\(run.runID)/failed" }
+    package func stableID(in run: RunContext) -> String { "\(run.runID)/failed" }
 }
 
 /// A run has not ended by `BDA_DEADLINE`.
-public struct RunLate: EventBody {
+package struct RunLate: EventBody {
     /// The CloudEvents type.
-    public static let type = "bda.run.late.v1"
+    package static let type = "bda.run.late.v1"
     /// RFC 3339.
-    public var deadline: String
+    package var deadline: String
     /// Jobs that have their result.
-    public var jobsDone: Int
+    package var jobsDone: Int
     /// Jobs in all.
-    public var jobsTotal: Int
+    package var jobsTotal: Int
 
     /// The lateness of a run.
-    public init(deadline: String, jobsDone: Int, jobsTotal: Int) {
+    package init(deadline: String, jobsDone: Int, jobsTotal: Int) {
         self.deadline = deadline
         self.jobsDone = jobsDone
         self.jobsTotal = jobsTotal
     }
 
     /// The same however often the event is published.
-    public func stableID(in run: RunContext) -> String { "\(run.runID)/late" }
+    package func stableID(in run: RunContext) -> String { "\(run.runID)/late" }
 }
 
 extension String {

@@ -1,20 +1,20 @@
 /// A decimal number of a 128-bit integer and a power of ten: money to the cent, never a float.
 ///
 /// Sums keep the larger scale of both sides, as PostgreSQL's `numeric` does, so `0.10 + 0.2` is `0.30`.
-public struct ExactDecimal: TextIdentifier {
+package struct ExactDecimal: TextIdentifier {
     /// The number without its decimal point.
-    public let unscaled: Int128
+    package let unscaled: Int128
     /// How many digits stand after the decimal point.
-    public let scale: Int
+    package let scale: Int
 
     /// The number `unscaled` / 10^`scale`.
-    public init(unscaled: Int128, scale: Int) {
+    package init(unscaled: Int128, scale: Int) {
         self.unscaled = unscaled
         self.scale = scale
     }
 
     /// Parses and checks; throws `InvalidValue`.
-    public init(_ text: String) throws(InvalidValue) {
+    package init(_ text: String) throws(InvalidValue) {
         var copy = text
         let parsed = copy.withUTF8 { Self.parse(UnsafeRawBufferPointer($0)) }
         guard let parsed else {
@@ -25,7 +25,7 @@ public struct ExactDecimal: TextIdentifier {
 
     /// Parses what PostgreSQL writes for a finite `numeric`: `-?digits[.digits]`. Nil for anything else (`NaN` too) and
     /// for more than 38 digits.
-    public static func parse(_ bytes: UnsafeRawBufferPointer) -> ExactDecimal? {
+    package static func parse(_ bytes: UnsafeRawBufferPointer) -> ExactDecimal? {
         var index = 0
         let isNegative = bytes.first == UInt8(ascii: "-")
         if isNegative { index = 1 }
@@ -75,7 +75,7 @@ public struct ExactDecimal: TextIdentifier {
     }
 
     /// The sum; nil when it has more than the 38 digits that are read.
-    public func adding(_ other: ExactDecimal) -> ExactDecimal? {
+    package func adding(_ other: ExactDecimal) -> ExactDecimal? {
         let common = max(scale, other.scale)
         guard let left = rescaled(to: common), let right = other.rescaled(to: common) else { return nil }
         let (sum, overflow) = left.addingReportingOverflow(right)
@@ -96,7 +96,7 @@ public struct ExactDecimal: TextIdentifier {
     }
 
     /// What people read.
-    public var description: String {
+    package var description: String {
         let digits = String(unscaled.magnitude)
         let sign = unscaled < 0 ? "-" : ""
         guard scale > 0 else { return sign + digits }
@@ -105,7 +105,7 @@ public struct ExactDecimal: TextIdentifier {
     }
 
     /// Whether both are the same number, whatever their scales: 1.0 and 1.00 are.
-    public func isSameNumber(as other: ExactDecimal) -> Bool {
+    package func isSameNumber(as other: ExactDecimal) -> Bool {
         let common = max(scale, other.scale)
         guard let left = rescaled(to: common), let right = other.rescaled(to: common) else { return false }
         return left == right
@@ -113,23 +113,23 @@ public struct ExactDecimal: TextIdentifier {
 }
 
 /// One control total: the sum of one column of a dataset over the rows of one currency.
-public struct ControlTotal: Sendable, Hashable, Codable {
+package struct ControlTotal: Sendable, Hashable, Codable {
     /// The column that is summed.
-    public var name: String
+    package var name: String
     /// The currency of the rows; empty for rows without one.
-    public var currency: String
+    package var currency: String
     /// The sum, exact, as text in JSON.
-    public var amount: ExactDecimal
+    package var amount: ExactDecimal
 
     /// A total of `amount`.
-    public init(name: String, currency: String, amount: ExactDecimal) {
+    package init(name: String, currency: String, amount: ExactDecimal) {
         self.name = name
         self.currency = currency
         self.amount = amount
     }
 
     /// Adds up totals of the same column and currency, in order of column and currency; nil when a sum overflows.
-    public static func sum(_ totals: some Sequence<ControlTotal>) -> [ControlTotal]? {
+    package static func sum(_ totals: some Sequence<ControlTotal>) -> [ControlTotal]? {
         // By bytes: Swift's texts are equal when they look alike, and SQL keeps them apart.
         var sums: [[[UInt8]]: ControlTotal] = [:]
         for total in totals {

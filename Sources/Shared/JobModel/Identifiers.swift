@@ -1,8 +1,8 @@
 /// A text that is not what its name promises. `description` is safe to log: one line, and at most 80 characters of what
 /// was given.
-public struct InvalidValue: Error, Sendable, Hashable, CustomStringConvertible {
+package struct InvalidValue: Error, Sendable, Hashable, CustomStringConvertible {
     /// What was wrong with what, and what is allowed.
-    public let description: String
+    package let description: String
 
     init(_ kind: String, _ given: some StringProtocol, allowed: String) {
         description = "invalid \(kind) '\(given.loggable(atMost: 80))': \(allowed.loggable(atMost: 300))"
@@ -12,7 +12,7 @@ public struct InvalidValue: Error, Sendable, Hashable, CustomStringConvertible {
 extension StringProtocol {
     /// What of a text from outside may stand in a line that people read: so many Unicode scalars (a character may be
     /// made of any number of them), and nothing that ends the line, hides or turns the rest of it, or steers a terminal.
-    public func loggable(atMost count: Int) -> String {
+    package func loggable(atMost count: Int) -> String {
         var result = ""
         for scalar in unicodeScalars.prefix(count) {
             switch scalar.properties.generalCategory {
@@ -25,35 +25,35 @@ extension StringProtocol {
 }
 
 /// A value that is written as one checked text, also in JSON.
-public protocol TextIdentifier: Sendable, Hashable, Codable, Comparable, CustomStringConvertible {
+package protocol TextIdentifier: Sendable, Hashable, Codable, Comparable, CustomStringConvertible {
     /// Parses and checks; throws `InvalidValue`.
     init(_ text: String) throws(InvalidValue)
 }
 
 extension TextIdentifier {
     /// Reads the value.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         try self.init(try decoder.singleValueContainer().decode(String.self))
     }
 
     /// Writes the value.
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)
     }
 
     /// In the order of their texts.
-    public static func < (left: Self, right: Self) -> Bool { left.description < right.description }
+    package static func < (left: Self, right: Self) -> Bool { left.description < right.description }
 }
 
 /// The id of one run, such as `20260401t031500123z_7f3a`: the UTC time of its start to the millisecond and four random
 /// characters. It sorts by time, and it is safe in a schema name, an object key and a URL.
-public struct RunID: TextIdentifier {
+package struct RunID: TextIdentifier {
     /// What people read.
-    public let description: String
+    package let description: String
 
     /// Parses and checks; throws `InvalidValue`.
-    public init(_ text: String) throws(InvalidValue) {
+    package init(_ text: String) throws(InvalidValue) {
         let bytes = Array(text.utf8)
         let isDigit: (UInt8) -> Bool = { (0x30...0x39).contains($0) }
         let isValid =
@@ -71,7 +71,7 @@ public struct RunID: TextIdentifier {
     /// - Parameters:
     ///   - millisecondsSince1970: the start in UTC.
     ///   - generator: the source of the four random characters.
-    public init(millisecondsSince1970: Int64, using generator: inout some RandomNumberGenerator) {
+    package init(millisecondsSince1970: Int64, using generator: inout some RandomNumberGenerator) {
         let seconds = millisecondsSince1970 / 1000
         let date = BusinessDate(daysSince1970: Int(seconds / 86_400))
         let second = seconds % 86_400
@@ -84,18 +84,18 @@ public struct RunID: TextIdentifier {
     }
 
     /// The schema that holds the run's own tables.
-    public var schemaName: String { "bda_run_\(description)" }
+    package var schemaName: String { "bda_run_\(description)" }
 }
 
 /// A segment's name, `system.name`, such as `tripica.charges`. For an archive segment it is the dataset's name too.
-public struct SegmentName: TextIdentifier {
+package struct SegmentName: TextIdentifier {
     /// Before the dot.
-    public let system: String
+    package let system: String
     /// Its name.
-    public let name: String
+    package let name: String
 
     /// Parses and checks; throws `InvalidValue`.
-    public init(_ text: String) throws(InvalidValue) {
+    package init(_ text: String) throws(InvalidValue) {
         let halves = text.split(separator: ".", omittingEmptySubsequences: false)
         guard halves.count == 2, halves.allSatisfy(isPlainName) else {
             throw InvalidValue(
@@ -107,27 +107,27 @@ public struct SegmentName: TextIdentifier {
     }
 
     /// What people read.
-    public var description: String { "\(system).\(name)" }
+    package var description: String { "\(system).\(name)" }
 }
 
 /// One segment for one partition of one run: what a worker takes.
-public struct JobID: TextIdentifier {
+package struct JobID: TextIdentifier {
     /// The run.
-    public let run: RunID
+    package let run: RunID
     /// The segment.
-    public let segment: SegmentName
+    package let segment: SegmentName
     /// From 0; 0 for a segment that is not split.
-    public let partition: Int
+    package let partition: Int
 
     /// A value of the given parts.
-    public init(run: RunID, segment: SegmentName, partition: Int) {
+    package init(run: RunID, segment: SegmentName, partition: Int) {
         self.run = run
         self.segment = segment
         self.partition = partition
     }
 
     /// Parses and checks; throws `InvalidValue`.
-    public init(_ text: String) throws(InvalidValue) {
+    package init(_ text: String) throws(InvalidValue) {
         let allowed = "run id/segment/partition of four digits"
         let fields = text.split(separator: "/", omittingEmptySubsequences: false)
         guard text.utf8.count <= 128, fields.count == 3, fields[2].utf8.count == 4,
@@ -139,7 +139,7 @@ public struct JobID: TextIdentifier {
     }
 
     /// What people read.
-    public var description: String { "\(run)/\(segment)/\(padded(partition, 4))" }
+    package var description: String { "\(run)/\(segment)/\(padded(partition, 4))" }
 }
 
 /// Whether a text is a lower-case name that needs no quoting anywhere.

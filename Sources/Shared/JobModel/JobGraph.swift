@@ -2,23 +2,23 @@
 ///
 /// Needs hold at partition grain: where both segments are split by bucket, bucket 7 waits for bucket 7 only. Otherwise
 /// a job waits for all jobs of the segment that it needs.
-public struct JobGraph: Sendable, Hashable {
+package struct JobGraph: Sendable, Hashable {
     /// One edge of the graph.
-    public struct Need: Sendable, Hashable {
+    package struct Need: Sendable, Hashable {
         /// The segment that waits.
-        public var segment: SegmentName
+        package var segment: SegmentName
         /// The segment that must be done before.
-        public var needs: SegmentName
+        package var needs: SegmentName
         /// Whether bucket n waits for bucket n only.
-        public var isSamePartition: Bool
+        package var isSamePartition: Bool
     }
 
     /// The job segments in an order in which each follows what it needs.
-    public let segments: [Segment]
+    package let segments: [Segment]
     /// All edges.
-    public let needs: [Need]
+    package let needs: [Need]
     /// N: how many jobs each split segment has.
-    public let partitionCount: Int
+    package let partitionCount: Int
 
     /// The graph of the init and archive segments of the chosen systems.
     ///
@@ -26,7 +26,7 @@ public struct JobGraph: Sendable, Hashable {
     ///   - segments: all segments of the scripts, checked by `problems(in:)`.
     ///   - systems: the systems to run. `oibl` is added when a run has every system that its segments need.
     ///   - partitionCount: N, at least 1.
-    public init(segments: [Segment], systems: Set<String>, partitionCount: Int) {
+    package init(segments: [Segment], systems: Set<String>, partitionCount: Int) {
         let chosen = Self.selected(segments, systems: systems).filter(\.kind.isJob)
         let byName = Dictionary(uniqueKeysWithValues: chosen.map { ($0.name, $0) })
         self.segments = Self.ordered(chosen)
@@ -44,7 +44,7 @@ public struct JobGraph: Sendable, Hashable {
 
     /// The segments of the chosen systems. `oibl`, which combines the others, runs when all of them are chosen that any
     /// segment of it needs, directly or not.
-    public static func selected(_ segments: [Segment], systems: Set<String>) -> [Segment] {
+    package static func selected(_ segments: [Segment], systems: Set<String>) -> [Segment] {
         var systems = systems
         let combined = segments.filter { $0.name.system == combiningSystem }
         let byName = Dictionary(segments.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -65,17 +65,17 @@ public struct JobGraph: Sendable, Hashable {
     }
 
     /// The system that combines the others.
-    public static let combiningSystem = "oibl"
+    package static let combiningSystem = "oibl"
 
     /// How many jobs a segment has.
-    public func jobCount(of segment: Segment) -> Int { segment.split == .none ? 1 : partitionCount }
+    package func jobCount(of segment: Segment) -> Int { segment.split == .none ? 1 : partitionCount }
 
     /// How many jobs there are in all.
-    public var jobCount: Int { segments.reduce(0) { $0 + jobCount(of: $1) } }
+    package var jobCount: Int { segments.reduce(0) { $0 + jobCount(of: $1) } }
 
     /// What is wrong with a set of segments, all of it: unknown needs, needs on what is no job, cycles, archives that
     /// read the vaults, tables that two segments fill. Each sentence names the segment.
-    public static func problems(in segments: [Segment]) -> [String] {
+    package static func problems(in segments: [Segment]) -> [String] {
         var problems: [String] = []
         let byName = Dictionary(segments.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         for (name, same) in Dictionary(grouping: segments, by: \.name) where same.count > 1 {

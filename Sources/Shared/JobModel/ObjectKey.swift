@@ -7,52 +7,52 @@
 ///
 /// Names are a function of dataset, partition and part number, so a repeated job writes the same bytes under the same
 /// key, and no run ever writes below another's prefix.
-public struct ObjectLayout: Sendable, Hashable {
+package struct ObjectLayout: Sendable, Hashable {
     private let base: String
     private let businessDate: BusinessDate
     private let runID: RunID
 
     /// The layout of one run. `prefix`, `clientID` and `environment` are checked settings (`isKeyComponent`).
-    public init(prefix: String, clientID: String, environment: String, businessDate: BusinessDate, runID: RunID) {
+    package init(prefix: String, clientID: String, environment: String, businessDate: BusinessDate, runID: RunID) {
         base = ([prefix, clientID, environment].filter { !$0.isEmpty }).joined(separator: "/")
         self.businessDate = businessDate
         self.runID = runID
     }
 
     /// The key of one part. `number` counts from 1.
-    public func part(of dataset: SegmentName, partition: Int, number: Int, compression: Compression) -> String {
+    package func part(of dataset: SegmentName, partition: Int, number: Int, compression: Compression) -> String {
         "\(folder(of: dataset))part-\(padded(partition, 4))-\(padded(number, 5)).csv\(compression.suffix)"
     }
 
     /// What all parts of a dataset begin with.
-    public func folder(of dataset: SegmentName) -> String {
+    package func folder(of dataset: SegmentName) -> String {
         "\(base)/\(dataset.system)/\(dataset.name)/dt=\(businessDate)/run=\(runID)/"
     }
 
     /// The manifest of one dataset.
-    public func manifest(of dataset: SegmentName) -> String { "\(manifestFolder)\(dataset).json" }
+    package func manifest(of dataset: SegmentName) -> String { "\(manifestFolder)\(dataset).json" }
 
     /// The manifest over all datasets of the run.
-    public var runManifest: String { "\(manifestFolder)run.json" }
+    package var runManifest: String { "\(manifestFolder)run.json" }
 
     /// The manifest of the date's newest complete run.
-    public var latestOfDate: String { "\(base)/manifests/dt=\(businessDate)/latest.json" }
+    package var latestOfDate: String { "\(base)/manifests/dt=\(businessDate)/latest.json" }
 
     /// The manifest of the newest complete date.
-    public var latest: String { "\(base)/manifests/latest.json" }
+    package var latest: String { "\(base)/manifests/latest.json" }
 
     /// What the run's manifests begin with.
-    public var manifestFolder: String { "\(base)/manifests/dt=\(businessDate)/run=\(runID)/" }
+    package var manifestFolder: String { "\(base)/manifests/dt=\(businessDate)/run=\(runID)/" }
 
     /// The run whose object lies under a key; nil for a key that belongs to no run.
-    public static func runID(ofKey key: String) -> RunID? {
+    package static func runID(ofKey key: String) -> RunID? {
         key.split(separator: "/").lazy.compactMap { part in
             part.hasPrefix("run=") ? try? RunID(String(part.dropFirst("run=".count))) : nil
         }.first
     }
 
     /// Whether a text may stand between two slashes of a key: letters, digits and `-_.`, not only dots.
-    public static func isKeyComponent(_ text: some StringProtocol) -> Bool {
+    package static func isKeyComponent(_ text: some StringProtocol) -> Bool {
         let isAllowed: (UInt8) -> Bool = {
             (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
                 || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ".")
@@ -63,11 +63,11 @@ public struct ObjectLayout: Sendable, Hashable {
 }
 
 /// How parts are compressed.
-public enum Compression: String, Sendable, Hashable, Codable, CaseIterable {
+package enum Compression: String, Sendable, Hashable, Codable, CaseIterable {
     case none, gzip, zstd
 
     /// What follows `.csv` in a part's name.
-    public var suffix: String {
+    package var suffix: String {
         switch self {
         case .none: ""
         case .gzip: ".gz"

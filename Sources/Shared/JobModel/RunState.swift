@@ -6,7 +6,7 @@
 ///
 /// Until the run's manifest is noted, within the step to `published`, nothing that BI follows has changed, so a run may still
 /// fail; from then on it can only go forward.
-public enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
+package enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
     /// Jobs run.
     case running
     /// Every job has its result, and parts and totals agree.
@@ -25,10 +25,10 @@ public enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
     case cancelled
 
     /// Whether the run has ended.
-    public var isFinal: Bool { self == .closed || self == .failed || self == .cancelled }
+    package var isFinal: Bool { self == .closed || self == .failed || self == .cancelled }
 
     /// Whether BI can have seen it.
-    public var isPublished: Bool {
+    package var isPublished: Bool {
         switch self {
         case .published, .announced, .history, .closed: true
         case .running, .verified, .failed, .cancelled: false
@@ -36,7 +36,7 @@ public enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
     }
 
     /// The next step forward; nil when there is none.
-    public var next: RunState? {
+    package var next: RunState? {
         switch self {
         case .running: .verified
         case .verified: .published
@@ -57,7 +57,7 @@ public enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
 ///                          rejected, no attempts left     +-----> failed
 ///
 /// A running job whose lease is over is taken over by the next claim: it goes on running, as the next attempt.
-public enum JobState: String, Sendable, Hashable, Codable, CaseIterable {
+package enum JobState: String, Sendable, Hashable, Codable, CaseIterable {
     /// Waiting for other jobs.
     case blocked
     /// Waiting for a worker.
@@ -71,7 +71,7 @@ public enum JobState: String, Sendable, Hashable, Codable, CaseIterable {
 }
 
 /// How one attempt at a job ended. The set is closed: everything that can happen is one of these.
-public enum JobOutcome: Sendable, Hashable {
+package enum JobOutcome: Sendable, Hashable {
     /// The result row is committed.
     case completed
     /// It may go well later: not before the given number of seconds from now.
@@ -84,7 +84,7 @@ public enum JobOutcome: Sendable, Hashable {
     case lost
 
     /// The word in the ledger, events and metrics.
-    public var name: String {
+    package var name: String {
         switch self {
         case .completed: "completed"
         case .retry: "retry"

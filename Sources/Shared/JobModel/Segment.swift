@@ -1,9 +1,9 @@
 /// What a segment is for; the folder of its script says it.
-public enum SegmentKind: String, Sendable, Hashable, Codable, CaseIterable {
+package enum SegmentKind: String, Sendable, Hashable, Codable, CaseIterable {
     case precheck, `init`, archive, postcheck, history
 
     /// The folder below the scripts folder.
-    public var folder: String {
+    package var folder: String {
         switch self {
         case .precheck: "prechecks"
         case .`init`: "init"
@@ -14,11 +14,11 @@ public enum SegmentKind: String, Sendable, Hashable, Codable, CaseIterable {
     }
 
     /// Whether its work is done by jobs that workers take; the other kinds run in the coordinator.
-    public var isJob: Bool { self == .`init` || self == .archive }
+    package var isJob: Bool { self == .`init` || self == .archive }
 }
 
 /// How a segment's work is divided into jobs.
-public enum SegmentSplit: Sendable, Hashable {
+package enum SegmentSplit: Sendable, Hashable {
     /// One job a customer bucket.
     case bucket
     /// One job a range of pages of one table.
@@ -28,7 +28,7 @@ public enum SegmentSplit: Sendable, Hashable {
 }
 
 /// Which data a segment reads.
-public enum SegmentReads: String, Sendable, Hashable, CaseIterable {
+package enum SegmentReads: String, Sendable, Hashable, CaseIterable {
     /// The vaults, in the run's snapshot.
     case vault
     /// Tables that this run wrote, in a fresh snapshot.
@@ -36,7 +36,7 @@ public enum SegmentReads: String, Sendable, Hashable, CaseIterable {
 }
 
 /// What a failed check means.
-public enum Severity: String, Sendable, Hashable, Codable, CaseIterable {
+package enum Severity: String, Sendable, Hashable, Codable, CaseIterable {
     /// The run stops.
     case error
     /// The run goes on, and the finding is reported.
@@ -44,32 +44,32 @@ public enum Severity: String, Sendable, Hashable, Codable, CaseIterable {
 }
 
 /// The header of a segment's script: everything that the job graph needs to know of it.
-public struct Segment: Sendable, Hashable {
+package struct Segment: Sendable, Hashable {
     /// Unique in the set of scripts.
-    public var name: SegmentName
+    package var name: SegmentName
     /// From the script's folder.
-    public var kind: SegmentKind
+    package var kind: SegmentKind
     /// Segments whose work must be done before.
-    public var needs: [SegmentName]
+    package var needs: [SegmentName]
     /// How it is divided into jobs.
-    public var split: SegmentSplit
+    package var split: SegmentSplit
     /// Where its rows come from.
-    public var reads: SegmentReads
+    package var reads: SegmentReads
     /// The tables it fills, without schema for a run's own.
-    public var writes: [String]
+    package var writes: [String]
     /// Archive: the columns that identify a row and lead the order.
-    public var key: [String]
+    package var key: [String]
     /// Archive: the numeric columns that are summed.
-    public var totals: [String]
+    package var totals: [String]
     /// Archive: the column that the totals are grouped by.
-    public var totalsBy: String?
+    package var totalsBy: String?
     /// Checks: what violating rows mean.
-    public var severity: Severity
+    package var severity: Severity
     /// Checks: what to do about them.
-    public var hint: String?
+    package var hint: String?
 
     /// A segment of the given header.
-    public init(
+    package init(
         name: SegmentName, kind: SegmentKind, needs: [SegmentName] = [], split: SegmentSplit = .bucket,
         reads: SegmentReads, writes: [String] = [], key: [String] = [], totals: [String] = [],
         totalsBy: String? = nil, severity: Severity = .error, hint: String? = nil

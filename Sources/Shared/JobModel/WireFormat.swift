@@ -1,16 +1,16 @@
 import Foundation
 
 /// JSON as it goes over the wire and into files: snake_case keys in a fixed order, so that equal values are equal bytes.
-public enum WireFormat {
+package enum WireFormat {
     /// The most bytes of a message that is read or written: intermediaries must forward 64 KiB (CloudEvents 1.0, "Size
     /// Limits").
-    public static let maximumMessageBytes = 65_536
+    package static let maximumMessageBytes = 65_536
 
     /// The value as one line of JSON.
-    public static func encode(_ value: some Encodable) throws -> [UInt8] { try encode(value, formatting: []) }
+    package static func encode(_ value: some Encodable) throws -> [UInt8] { try encode(value, formatting: []) }
 
     /// The value as JSON for people, with a newline at the end.
-    public static func encodePretty(_ value: some Encodable) throws -> [UInt8] {
+    package static func encodePretty(_ value: some Encodable) throws -> [UInt8] {
         try encode(value, formatting: .prettyPrinted) + [UInt8(ascii: "\n")]
     }
 
@@ -23,7 +23,7 @@ public enum WireFormat {
 
     /// Reads a value that came from outside. Throws `InvalidValue` for too many bytes and for anything that is not the
     /// value's JSON; unknown keys are ignored, so that a newer sender can be read.
-    public static func decode<Value: Decodable>(
+    package static func decode<Value: Decodable>(
         _ type: Value.Type, from bytes: some Collection<UInt8>, maximumBytes: Int = maximumMessageBytes
     ) throws(InvalidValue) -> Value {
         guard bytes.count <= maximumBytes else {

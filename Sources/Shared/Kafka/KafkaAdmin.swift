@@ -1,20 +1,21 @@
 internal import BlockingIO
+internal import Timing
 internal import CLibRdKafka
-public import Service
+package import Logging
 
 /// A topic as it shall be.
-public struct KafkaTopicDefinition: Sendable, Hashable {
+package struct KafkaTopicDefinition: Sendable, Hashable {
     /// Its name.
-    public let name: String
+    package let name: String
     /// Its number of partitions, at least 1.
-    public let partitions: Int
+    package let partitions: Int
     /// Copies of each partition; nil takes the cluster's default.
-    public let replicationFactor: Int?
+    package let replicationFactor: Int?
     /// Settings of the topic, such as `retention.ms`.
-    public let configuration: [String: String]
+    package let configuration: [String: String]
 
     /// A topic.
-    public init(name: String, partitions: Int, replicationFactor: Int? = nil, configuration: [String: String] = [:]) {
+    package init(name: String, partitions: Int, replicationFactor: Int? = nil, configuration: [String: String] = [:]) {
         self.name = name
         self.partitions = partitions
         self.replicationFactor = replicationFactor
@@ -23,38 +24,38 @@ public struct KafkaTopicDefinition: Sendable, Hashable {
 }
 
 /// What `KafkaAdmin.ensureTopics` found and did; names in the order of the definitions.
-public struct KafkaTopicsReport: Sendable, Hashable {
+package struct KafkaTopicsReport: Sendable, Hashable {
     /// Topics that were made.
-    public internal(set) var created: [String] = []
+    package internal(set) var created: [String] = []
     /// Topics that existed, those of `tooFewPartitions` included.
-    public internal(set) var existing: [String] = []
+    package internal(set) var existing: [String] = []
     /// Topics that exist with fewer partitions than defined; they are not changed, as that would move keys.
-    public internal(set) var tooFewPartitions: [TooFew] = []
+    package internal(set) var tooFewPartitions: [TooFew] = []
 
     /// A topic that is too small.
-    public struct TooFew: Sendable, Hashable {
+    package struct TooFew: Sendable, Hashable {
         /// Its name.
-        public let name: String
+        package let name: String
         /// The partitions that it has.
-        public let actual: Int
+        package let actual: Int
         /// The partitions that were defined.
-        public let wanted: Int
+        package let wanted: Int
     }
 }
 
 /// Looks at a cluster and makes topics.
-public actor KafkaAdmin {
+package actor KafkaAdmin {
     private let thread: BlockingThread
     private let configuration: KafkaConfiguration
     private var handle: KafkaHandle?
 
     /// The thread of its own on which all calls into librdkafka are made.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Makes the client; connections are opened by the first call.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
-    public static func make(configuration: KafkaConfiguration, logger: Logger) async throws -> KafkaAdmin {
+    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    package static func make(configuration: KafkaConfiguration, logger: Logger) async throws -> KafkaAdmin {
         try await KafkaAdmin(configuration: configuration, logger: logger)
     }
 
@@ -74,19 +75,19 @@ public actor KafkaAdmin {
     /// log-ins and TLS failures apart.
     ///
     /// - Parameter topic: asks for this one only, which costs a large cluster less.
-    public func checkReachable(within limit: Duration, topic: String? = nil) throws {
+    package func checkReachable(within limit: Duration, topic: String? = nil) throws {
         _ = try openHandle().topics(named: topic, configuration: configuration, deadline: .after(limit))
     }
 
     /// The topics that exist, with their numbers of partitions.
-    public func topics(within limit: Duration) throws -> [String: Int] {
+    package func topics(within limit: Duration) throws -> [String: Int] {
         try openHandle().topics(configuration: configuration, deadline: .after(limit))
     }
 
     /// Makes the topics of `definitions` that do not exist, and returns when brokers know them.
     ///
     /// Throws the first error, at the latest after about `limit`; calling it again goes on where it stopped.
-    public func ensureTopics(
+    package func ensureTopics(
         _ definitions: [KafkaTopicDefinition], within limit: Duration
     ) throws -> KafkaTopicsReport {
         let handle = try openHandle()
@@ -116,7 +117,7 @@ public actor KafkaAdmin {
     }
 
     /// Closes the client. Throws when librdkafka does not let go of it within `limit`; it is then left behind.
-    public nonisolated func close(within limit: Duration = .seconds(10)) async throws {
+    package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         let closed: Void? = try await withTimeLimit(limit) { await self.closeClient() }
         guard closed != nil else { throw KafkaError(code: .timedOut, action: "close the Kafka admin client") }
     }

@@ -1,5 +1,9 @@
 internal import CLibRdKafka
-public import Service
+import Logging
+import Metrics
+import CommandLineOptions
+package import Settings
+import Timing
 
 /// How to reach a Kafka cluster: what all clients of a process have in common.
 ///
@@ -11,11 +15,11 @@ public import Service
 /// | any other `BDA_KAFKA_<PROPERTY>` | the property in lower case, dots for underscores |
 ///
 /// Properties on which this module's promises rest are refused. Values never show in a description: some are secrets.
-public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomReflectable {
+package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomReflectable {
     /// `host:port`, comma-separated.
-    public let bootstrapServers: String
+    package let bootstrapServers: String
     /// The name under which brokers and logs know this process.
-    public let clientID: String
+    package let clientID: String
     /// Properties of librdkafka beside those that this module sets.
     let properties: [String: String]
     /// The file of an OAUTHBEARER token that somebody keeps fresh.
@@ -24,7 +28,7 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
     /// A real cluster, with more `properties` of librdkafka under their own names.
     ///
     /// Throws for the first property that librdkafka or this module refuses.
-    public init(bootstrapServers: String, clientID: String, properties: [String: String] = [:]) throws(KafkaError) {
+    package init(bootstrapServers: String, clientID: String, properties: [String: String] = [:]) throws(KafkaError) {
         self.init(bootstrapServers: bootstrapServers, clientID: clientID, accepted: properties)
         for (name, value) in properties.sorted(by: { $0.key < $1.key }) {
             if let refusal = Self.refusal(of: name, value: value) {
@@ -44,7 +48,7 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
     }
 
     /// Reads the settings above; what is wrong is recorded in `settings`, which throws when it is finished.
-    public init(settings: inout SettingsReader, clientID: String) {
+    package init(settings: inout SettingsReader, clientID: String) {
         let servers = settings.string("BDA_KAFKA_BOOTSTRAP_SERVERS")
         var properties: [String: String] = [:]
         for (name, value) in settings.properties(prefix: "BDA_KAFKA_").sorted(by: { $0.key < $1.key }) {
@@ -77,7 +81,7 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
     private static let tokenSetting = "BDA_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION"
 
     /// The variables by which another process of ours reaches the same cluster in the same way. They may hold secrets.
-    public var environment: [String: String] {
+    package var environment: [String: String] {
         var variables = ["BDA_KAFKA_BOOTSTRAP_SERVERS": bootstrapServers]
         for (name, value) in properties { variables[Self.setting(of: name)] = value }
         variables[Self.tokenSetting] = tokenFile
@@ -85,13 +89,13 @@ public struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefle
     }
 
     /// The address and the names of the properties.
-    public var description: String {
+    package var description: String {
         let names = properties.isEmpty ? "" : ", with \(properties.keys.sorted().joined(separator: ", "))"
         return "Kafka at \(bootstrapServers)\(names)"
     }
 
     /// As `description`, so that `dump` shows no value either.
-    public var customMirror: Mirror { Mirror(reflecting: description) }
+    package var customMirror: Mirror { Mirror(reflecting: description) }
 
     /// The SASL mechanism in use, in capitals; nil without SASL.
     var saslMechanism: String? {

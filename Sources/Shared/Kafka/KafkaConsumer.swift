@@ -1,6 +1,9 @@
 internal import BlockingIO
+internal import Timing
 internal import CLibRdKafka
-public import Service
+package import Logging
+package import Metrics
+import ServiceLifecycle
 
 /// A member of a consumer group whose tasks take one message each.
 ///
@@ -8,7 +11,7 @@ public import Service
 /// member lives, however long the caller works between two messages.
 ///
 /// Delivery is at least once: what is not acknowledged is delivered again after a crash or a rebalance.
-public actor KafkaConsumer: Service {
+package actor KafkaConsumer: Service {
     private let thread: BlockingThread
     private let configuration: KafkaConfiguration
     private let topics: [String]
@@ -23,33 +26,33 @@ public actor KafkaConsumer: Service {
     private var waitsBeforeCommit = false
 
     /// What the group has given to this member, and what became of it.
-    public private(set) var state = State()
+    package private(set) var state = State()
 
     /// Figures of one consumer.
-    public struct State: Sendable, Hashable {
+    package struct State: Sendable, Hashable {
         /// The partitions that this member reads now.
-        public internal(set) var assignment: [KafkaPartition] = []
+        package internal(set) var assignment: [KafkaPartition] = []
         /// Assignments that were received.
-        public internal(set) var rebalances = 0
+        package internal(set) var rebalances = 0
         /// Assignments that were given up, `lostAssignments` included.
-        public internal(set) var revocations = 0
+        package internal(set) var revocations = 0
         /// Assignments that the group had given to others before this member knew.
-        public internal(set) var lostAssignments = 0
+        package internal(set) var lostAssignments = 0
         /// Acknowledgements that came after their partition was given up; the message is delivered again.
-        public internal(set) var staleAcknowledgements = 0
+        package internal(set) var staleAcknowledgements = 0
         /// Commits that failed; the messages are delivered again if the partition moves now.
-        public internal(set) var failedCommits = 0
+        package internal(set) var failedCommits = 0
         /// Messages that wait in the assigned partitions, by librdkafka's newest statistics; nil while it is unknown.
-        public internal(set) var lag: Int64?
+        package internal(set) var lag: Int64?
     }
 
     /// The thread of its own on which all calls into librdkafka are made.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Makes the client; it joins `group` when `run` begins.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
-    public static func make(
+    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    package static func make(
         configuration: KafkaConfiguration, group: String, topics: [String], metrics: MetricsRegistry, logger: Logger
     ) async throws -> KafkaConsumer {
         try await KafkaConsumer(
@@ -94,7 +97,7 @@ public actor KafkaConsumer: Service {
     /// Joins the group and stays a member until the task is cancelled; `close` then leaves the group.
     ///
     /// Throws `KafkaError` when librdkafka cannot go on with this client.
-    public func run() async throws {
+    package func run() async throws {
         guard let handle else { throw closedError() }
         let code = withPartitionList(topics.map { (KafkaPartition(topic: $0, number: -1), -1) }) {
             rd_kafka_subscribe(handle.pointer, $0)
@@ -116,17 +119,17 @@ public actor KafkaConsumer: Service {
     ///
     /// Throws `CancellationError` when the task is cancelled, the message then goes to another one; `KafkaError` when
     /// the consumer is closed or librdkafka cannot go on.
-    public func next(within limit: Duration) async throws -> KafkaReceivedMessage? {
+    package func next(within limit: Duration) async throws -> KafkaReceivedMessage? {
         if let end { throw end }
         return try await intake.next(within: limit)
     }
 
     /// Tasks that wait in `next`.
-    public var waiting: Int { intake.waiting }
+    package var waiting: Int { intake.waiting }
 
     /// Notes that `message` need not be delivered again. The commit happens in the background; if it fails, or the
     /// partition was given up meanwhile, that is counted, and the message is delivered again.
-    public func acknowledge(_ message: KafkaReceivedMessage) {
+    package func acknowledge(_ message: KafkaReceivedMessage) {
         switch intake.acknowledge(message) {
         case .waits: return
         case .stale: noteStaleAcknowledgement()
@@ -147,7 +150,7 @@ public actor KafkaConsumer: Service {
     /// Leaves the group, so that others get the partitions at once, and closes the client.
     ///
     /// Throws when librdkafka has not done so within `limit`; the client is then left behind, and the process should end.
-    public nonisolated func close(within limit: Duration = .seconds(10)) async throws {
+    package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         let deadline = Deadline.after(limit)
         let closed = try await withTimeLimit(limit + .seconds(1)) { await self.closeClient(deadline: deadline) }
         guard closed == true else {

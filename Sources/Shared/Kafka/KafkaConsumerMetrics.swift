@@ -1,4 +1,4 @@
-internal import Service
+internal import Metrics
 
 /// The series that one consumer writes.
 struct KafkaConsumerMetrics: Sendable {

@@ -1,35 +1,35 @@
 internal import CLibRdKafka
-internal import Service
+internal import Logging
 
 /// A failure that librdkafka or a broker reported, or a use that this module refuses.
-public struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A number of `rd_kafka_resp_err_t`: negative ones are librdkafka's own, positive ones are the protocol's.
-    public struct Code: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
+    package struct Code: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
         /// The number.
-        public let rawValue: Int32
+        package let rawValue: Int32
 
         /// Wraps the number.
-        public init(rawValue: Int32) { self.rawValue = rawValue }
+        package init(rawValue: Int32) { self.rawValue = rawValue }
 
         init(_ code: rd_kafka_resp_err_t) { rawValue = code.rawValue }
 
         /// librdkafka's name of it, such as `_TRANSPORT` or `UNKNOWN_TOPIC_OR_PART`.
-        public var description: String { String(cString: rd_kafka_err2name(rd_kafka_resp_err_t(rawValue))) }
+        package var description: String { String(cString: rd_kafka_err2name(rd_kafka_resp_err_t(rawValue))) }
 
         /// librdkafka's sentence on it.
         var text: String { String(cString: rd_kafka_err2str(rd_kafka_resp_err_t(rawValue))) }
     }
 
     /// What was reported.
-    public let code: Code
+    package let code: Code
     /// What was tried, to follow "unable to".
-    public let action: String
+    package let action: String
     /// Why it failed.
-    public let cause: String
+    package let cause: String
     /// The handle can do nothing more: it must be made anew.
-    public let isFatal: Bool
+    package let isFatal: Bool
     /// What to do about it, for people.
-    public let hint: String?
+    package let hint: String?
 
     init(code: Code, action: String, cause: String? = nil, isFatal: Bool = false, hint: String? = nil) {
         self.code = code
@@ -49,25 +49,25 @@ public struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// One line, safe to log; `hint` is not part of it.
-    public var description: String { "unable to \(action): \(cause) (\(code))" }
+    package var description: String { "unable to \(action): \(cause) (\(code))" }
 
     /// The same call may succeed later without anybody changing anything.
-    public var isRetryable: Bool { !isFatal && Self.retryable.contains(code) }
+    package var isRetryable: Bool { !isFatal && Self.retryable.contains(code) }
 
     /// No broker answered, or none that can be talked to.
-    public var isUnreachable: Bool { Self.unreachable.contains(code) }
+    package var isUnreachable: Bool { Self.unreachable.contains(code) }
 
     /// The broker refused who we say we are.
-    public var isAuthentication: Bool { Self.authentication.contains(code) }
+    package var isAuthentication: Bool { Self.authentication.contains(code) }
 
     /// We are known, and not allowed to do this.
-    public var isAuthorization: Bool { Self.authorization.contains(code) }
+    package var isAuthorization: Bool { Self.authorization.contains(code) }
 
     /// The topic, or the partition of it, does not exist.
-    public var isUnknownTopic: Bool { Self.unknownTopic.contains(code) }
+    package var isUnknownTopic: Bool { Self.unknownTopic.contains(code) }
 
     /// A message has more bytes than the client, the topic or the broker takes.
-    public var isMessageTooLarge: Bool { code == .messageTooLarge }
+    package var isMessageTooLarge: Bool { code == .messageTooLarge }
 
     private static let unreachable: Set<Code> = [
         .transport, .allBrokersDown, .resolve, .timedOut, .messageTimedOut, .ssl,

@@ -1,4 +1,5 @@
 internal import BlockingIO
+internal import Timing
 internal import CLibRdKafka
 
 extension KafkaHandle {

@@ -1,6 +1,7 @@
 internal import BlockingIO
 internal import CLibRdKafka
-internal import Service
+internal import Logging
+internal import ServiceLifecycle
 
 /// What librdkafka reports beside messages.
 enum KafkaEvent {

@@ -1,15 +1,15 @@
 internal import CLibRdKafka
 
 /// The librdkafka that this process runs with, which may be newer than the one it was built with.
-public enum KafkaLibrary {
+package enum KafkaLibrary {
     /// A release of librdkafka.
-    public struct Version: Sendable, Hashable, Comparable, CustomStringConvertible {
+    package struct Version: Sendable, Hashable, Comparable, CustomStringConvertible {
         /// First number.
-        public let major: Int
+        package let major: Int
         /// Second number.
-        public let minor: Int
+        package let minor: Int
         /// Third number.
-        public let patch: Int
+        package let patch: Int
 
         init(_ major: Int, _ minor: Int, _ patch: Int) {
             self.major = major
@@ -18,30 +18,30 @@ public enum KafkaLibrary {
         }
 
         /// Older is less.
-        public static func < (left: Version, right: Version) -> Bool {
+        package static func < (left: Version, right: Version) -> Bool {
             (left.major, left.minor, left.patch) < (right.major, right.minor, right.patch)
         }
 
         /// The three numbers with dots.
-        public var description: String { "\(major).\(minor).\(patch)" }
+        package var description: String { "\(major).\(minor).\(patch)" }
     }
 
     /// The release in use.
-    public static var version: Version {
+    package static var version: Version {
         // 0xMMmmrrpp, where pp is 0xff for a release.
         let number = rd_kafka_version()
         return Version(Int(number >> 24 & 0xff), Int(number >> 16 & 0xff), Int(number >> 8 & 0xff))
     }
 
     /// The oldest release that this module was measured with.
-    public static let minimumVersion = Version(2, 0, 2)
+    package static let minimumVersion = Version(2, 0, 2)
 
     /// Before it, the client's nonce is sent twice in SCRAM; Kafka 3.9 lets that pass, Kafka 4 does not
     /// (confluentinc/librdkafka #4895).
     static let firstVersionWithScramForKafka4 = Version(2, 6, 1)
 
     /// Throws when the library is older than `minimumVersion`.
-    public static func checkVersion() throws(KafkaError) {
+    package static func checkVersion() throws(KafkaError) {
         guard version >= minimumVersion else {
             throw KafkaError(
                 code: .notImplemented, action: "use librdkafka \(version)",

@@ -1,9 +1,9 @@
-public import JobModel
+package import JobModel
 
 extension KafkaMessage {
     /// A CloudEvent in Kafka's binary mode, keyed by its run so that a run's events stay in order; without a key where
     /// messages are to spread over all partitions.
-    public init(_ event: CloudEvent, topic: String, key: RunID?) {
+    package init(_ event: CloudEvent, topic: String, key: RunID?) {
         self.init(
             topic: topic, key: key.map { Array($0.description.utf8) }, value: event.data,
             headers: event.headers.map { KafkaHeader(name: $0.name, text: $0.value) })
@@ -12,7 +12,7 @@ extension KafkaMessage {
 
 extension KafkaReceivedMessage {
     /// Reads the event of a received message; throws `InvalidValue` naming the first thing that is wrong with it.
-    public func event<Body: EventBody>(of type: Body.Type) throws(InvalidValue) -> Event<Body> {
+    package func event<Body: EventBody>(of type: Body.Type) throws(InvalidValue) -> Event<Body> {
         try CloudEvent.decode(
             type, headers: headers.compactMap { header in header.text.map { (header.name, $0) } }, value: value)
     }

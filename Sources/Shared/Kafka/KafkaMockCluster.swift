@@ -1,28 +1,28 @@
 internal import BlockingIO
 internal import CLibRdKafka
-public import Service
+package import Logging
 
 /// librdkafka's broker inside this process: the embedded cluster of local mode and of tests.
 ///
 /// Good for one run on one machine, and for nothing else: it listens on 127.0.0.1, forgets everything when it is closed,
 /// keeps 5 MiB of a partition and drops older messages without a word, has no topic administration, and a topic that a
 /// client asks for before it exists is made with 4 partitions. So topics are made here, before a client connects.
-public actor KafkaMockCluster {
+package actor KafkaMockCluster {
     private let thread: BlockingThread
     private let logger: Logger
     private var handle: KafkaHandle?
     private var cluster: OpaquePointer?
 
     /// Where clients find it; empty when it was closed.
-    public private(set) var bootstrapServers = ""
+    package private(set) var bootstrapServers = ""
 
     /// The thread of its own on which all calls into librdkafka are made.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Starts one broker with `topics`, of which only names and numbers of partitions count.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
-    public static func make(topics: [KafkaTopicDefinition], logger: Logger) async throws -> KafkaMockCluster {
+    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    package static func make(topics: [KafkaTopicDefinition], logger: Logger) async throws -> KafkaMockCluster {
         try await KafkaMockCluster(topics: topics, logger: logger)
     }
 
@@ -36,18 +36,18 @@ public actor KafkaMockCluster {
     isolated deinit { stop() }
 
     /// A client's way to this cluster; for another process, its `environment`.
-    public func configuration(clientID: String) -> KafkaConfiguration {
+    package func configuration(clientID: String) -> KafkaConfiguration {
         .mockCluster(bootstrapServers: bootstrapServers, clientID: clientID)
     }
 
     /// Makes the broker drop and refuse connections from now on: an outage for tests. It cannot come back: its port may be
     /// another's by then, and librdkafka ends the process when it is.
-    public func takeDown() {
+    package func takeDown() {
         if let cluster { rd_kafka_mock_broker_set_down(cluster, -1) }
     }
 
     /// Ends the broker; its messages are gone. Clients should be closed before.
-    public func close() { stop() }
+    package func close() { stop() }
 
     private func start(_ topics: [KafkaTopicDefinition]) throws(KafkaError) {
         // The broker lives in a client, which itself is not used.

@@ -1,13 +1,15 @@
 internal import BlockingIO
 internal import CLibRdKafka
-public import Service
+package import Logging
+import ServiceLifecycle
+import Timing
 
 /// Sends messages, each acknowledged by all replicas in sync.
 ///
 /// The producer is idempotent: its own retries neither repeat nor reorder messages. After a fatal error of librdkafka (it
 /// has lost count of what the broker has) it goes on with a new client and sends again what was not confirmed; such a
 /// message may arrive twice, so readers must tell messages by an id of their own.
-public actor KafkaProducer {
+package actor KafkaProducer {
     /// Messages that one call of `send` hands over together.
     private final class Batch {
         let done = OneShot<Void>()
@@ -41,13 +43,13 @@ public actor KafkaProducer {
     private var failedClients = 0
 
     /// Times that a fatal error made a new client necessary.
-    public private(set) var recoveries = 0
+    package private(set) var recoveries = 0
 
     /// Messages that were given to `send` and are not confirmed.
-    public var unconfirmed: Int { pending.count }
+    package var unconfirmed: Int { pending.count }
 
     /// The thread of its own on which all calls into librdkafka are made.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Makes the client; connections are opened when something is sent.
     ///
@@ -57,8 +59,8 @@ public actor KafkaProducer {
     ///   - maximumMessageBytes: `send` refuses larger messages (key, value and headers).
     ///   - messageTimeout: how long a message is tried before `send` throws; it must outlast a restart of the brokers.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
-    public static func make(
+    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    package static func make(
         configuration: KafkaConfiguration, topics: [String] = [], linger: Duration, maximumMessageBytes: Int = 65536,
         messageTimeout: Duration = .seconds(30 * 60), logger: Logger
     ) async throws -> KafkaProducer {
@@ -92,7 +94,7 @@ public actor KafkaProducer {
     ///
     /// Waits as long as the brokers are away, up to the message timeout. Throws `KafkaError`, or `CancellationError` when
     /// the task is cancelled: the message may arrive all the same.
-    public func send(_ message: KafkaMessage) async throws {
+    package func send(_ message: KafkaMessage) async throws {
         try await send(contentsOf: [message])
     }
 
@@ -100,7 +102,7 @@ public actor KafkaProducer {
     /// this order.
     ///
     /// Throws the first error when all reports have come; the messages that it does not concern have arrived.
-    public func send(contentsOf messages: [KafkaMessage]) async throws {
+    package func send(contentsOf messages: [KafkaMessage]) async throws {
         guard !messages.isEmpty else { return }
         for message in messages where message.size > maximumMessageBytes {
             throw KafkaError(
@@ -120,7 +122,7 @@ public actor KafkaProducer {
 
     /// Waits for the messages under way at most `limit`, then closes the client. What is not confirmed by then fails
     /// with an error in its `send`. Throws when librdkafka does not let go of the client in time.
-    public nonisolated func close(within limit: Duration = .seconds(10)) async throws {
+    package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         let closed: Void? = try await withTimeLimit(limit + .seconds(5)) { await self.closeClient(within: limit) }
         guard closed != nil else {
             throw KafkaError(

@@ -1,13 +1,16 @@
 internal import BlockingIO
+internal import Timing
 internal import CLibRdKafka
-public import Service
+package import Logging
+import ServiceLifecycle
+import Settings
 
 /// Reads all partitions of one topic, outside any group: every reader gets every message, and nothing is committed.
 ///
 /// Partitions that are added to the topic later are not read.
-public actor KafkaTopicReader {
+package actor KafkaTopicReader {
     /// Where reading begins.
-    public enum Start: Sendable {
+    package enum Start: Sendable {
         /// The oldest message that is kept.
         case beginning
         /// What is sent after `init` has returned.
@@ -23,12 +26,12 @@ public actor KafkaTopicReader {
     private var end: KafkaError?
 
     /// The thread of its own on which all calls into librdkafka are made.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Opens `topic`, which must exist. Throws `KafkaError`, at the latest after about `limit`.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a public initializer of an actor whose deinit is isolated.
-    public static func make(
+    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    package static func make(
         configuration: KafkaConfiguration, topic: String, from start: Start, within limit: Duration = .seconds(30),
         logger: Logger
     ) async throws -> KafkaTopicReader {
@@ -91,13 +94,13 @@ public actor KafkaTopicReader {
     ///
     /// Throws `CancellationError` when the task is cancelled, the message then goes to another one; `KafkaError` when
     /// the reader is closed or librdkafka cannot go on.
-    public func next(within limit: Duration) async throws -> KafkaReceivedMessage? {
+    package func next(within limit: Duration) async throws -> KafkaReceivedMessage? {
         if let end { throw end }
         return try await intake.next(within: limit)
     }
 
     /// Closes the client. Throws when librdkafka does not let go of it within `limit`; it is then left behind.
-    public nonisolated func close(within limit: Duration = .seconds(10)) async throws {
+    package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         let deadline = Deadline.after(limit)
         let closed = try await withTimeLimit(limit + .seconds(1)) { await self.closeClient(deadline: deadline) }
         guard closed == true else { throw KafkaError(code: .timedOut, action: "close the Kafka topic reader") }

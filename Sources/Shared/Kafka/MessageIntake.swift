@@ -1,6 +1,6 @@
 internal import BlockingIO
 internal import CLibRdKafka
-internal import Service
+internal import Logging
 
 /// The queues of the partitions that are being read, and the tasks that wait for a message. Confined to the actor of its
 /// client.

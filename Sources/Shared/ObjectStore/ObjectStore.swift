@@ -1,5 +1,5 @@
-public import Bytes
-public import Foundation
+package import Bytes
+package import Foundation
 
 /// A place for objects: bytes under a key, written as a whole, read as a whole or in ranges.
 ///
@@ -17,7 +17,7 @@ public import Foundation
 /// - **Errors** are `ObjectStoreError`, after the retries that the store does by itself; a cancelled task gets
 ///   `CancellationError`, within about a second, and a write that was under way may then have happened or not.
 /// - Everything may be called from any task at the same time. Nothing blocks the cooperative pool.
-public protocol ObjectStore: Sendable {
+package protocol ObjectStore: Sendable {
     /// The object's address for people and manifests: `s3://bucket/key` or `file:///directory/key`.
     func uri(forKey key: String) -> String
 
@@ -68,13 +68,13 @@ public protocol ObjectStore: Sendable {
 
 extension ObjectStore {
     /// `put` of an array.
-    public func put(_ key: String, bytes: [UInt8], options: WriteOptions) async throws -> ObjectInfo {
+    package func put(_ key: String, bytes: [UInt8], options: WriteOptions) async throws -> ObjectInfo {
         try await put(key, bytes: ByteBuffer(bytes), options: options)
     }
 
     /// Reads an object from its first byte to its last and returns the digest of what is really there. `buffer` is used
     /// for it, one filling after the other.
-    public func sha256(of object: ObjectInfo, using buffer: ByteBuffer) async throws -> Digest {
+    package func sha256(of object: ObjectInfo, using buffer: ByteBuffer) async throws -> Digest {
         var hash = SHA256()
         var offset = 0
         while offset < object.size {
@@ -95,7 +95,7 @@ extension ObjectStore {
 ///
 /// Parts may be sent at the same time, in any order, each from a buffer of its own; that is how many buffers an upload
 /// costs. After an error, `abort` is due: it costs nothing when there is nothing to remove.
-public protocol ObjectUpload: Sendable {
+package protocol ObjectUpload: Sendable {
     /// Sends part `number` (from 1) of exactly `partBytes` bytes, or the last part of fewer, after which `finish` gets
     /// none. When it returns, the store has the part and has confirmed its checksum, and the buffer is free again.
     func write(_ part: ByteBuffer, number: Int) async throws
@@ -115,7 +115,7 @@ public protocol ObjectUpload: Sendable {
 }
 
 /// When a write may take place.
-public enum WriteCondition: Sendable, Hashable {
+package enum WriteCondition: Sendable, Hashable {
     /// Always; an object that is there is replaced.
     case none
     /// Only if the key is free.
@@ -125,40 +125,40 @@ public enum WriteCondition: Sendable, Hashable {
 }
 
 /// How an object is written.
-public struct WriteOptions: Sendable, Hashable {
+package struct WriteOptions: Sendable, Hashable {
     /// The media type that readers are told.
-    public var contentType: String
+    package var contentType: String
     /// When the write may take place.
-    public var condition: WriteCondition
+    package var condition: WriteCondition
 
     /// Options of a write.
-    public init(contentType: String, condition: WriteCondition = .none) {
+    package init(contentType: String, condition: WriteCondition = .none) {
         self.contentType = contentType
         self.condition = condition
     }
 }
 
 /// What a store knows of an object.
-public struct ObjectInfo: Sendable, Hashable {
+package struct ObjectInfo: Sendable, Hashable {
     /// The key, relative to the store's prefix.
-    public let key: String
+    package let key: String
     /// Bytes stored.
-    public let size: Int
+    package let size: Int
     /// The store's mark of this version, with the quotes that S3 puts around it. Equal marks mean equal content; nothing
     /// else may be read from it.
-    public let etag: String?
+    package let etag: String?
     /// The SHA-256 of the whole object, where the store can know it: from `put` and `finish` always; from `head` and
     /// `get` on S3 only for objects that went in one request, because S3 keeps no SHA-256 over the parts of a larger one;
     /// from `head` on files never, because only reading them tells. `sha256(of:using:)` finds out in every case.
-    public let sha256: Digest?
+    package let sha256: Digest?
     /// The store's own SHA-256 checksum as text: base64, for an object of N parts the checksum of the parts' checksums
     /// followed by `-N`. Nil where there is none.
-    public let checksum: String?
+    package let checksum: String?
     /// The version in a bucket with versioning.
-    public let versionID: String?
+    package let versionID: String?
 
     /// What a store knows of an object.
-    public init(
+    package init(
         key: String, size: Int, etag: String? = nil, sha256: Digest? = nil, checksum: String? = nil,
         versionID: String? = nil
     ) {
@@ -172,24 +172,24 @@ public struct ObjectInfo: Sendable, Hashable {
 }
 
 /// A whole object that was read.
-public struct StoredObject: Sendable, Hashable {
+package struct StoredObject: Sendable, Hashable {
     /// Its content.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
     /// What the store says of the same version.
-    public let info: ObjectInfo
+    package let info: ObjectInfo
 }
 
 /// An upload that was begun and not ended.
-public struct PendingUpload: Sendable, Hashable {
+package struct PendingUpload: Sendable, Hashable {
     /// The key it would have.
-    public let key: String
+    package let key: String
     /// The store's name for it.
-    public let id: String
+    package let id: String
     /// When it was begun (S3) or last written to (files).
-    public let startedAt: Date
+    package let startedAt: Date
 
     /// An upload as `pendingUploads` gave it.
-    public init(key: String, id: String, startedAt: Date) {
+    package init(key: String, id: String, startedAt: Date) {
         self.key = key
         self.id = id
         self.startedAt = startedAt

@@ -1,4 +1,6 @@
-public import Service
+import Metrics
+package import Settings
+package import Timing
 
 /// Which store is used, from the settings.
 ///
@@ -6,7 +8,7 @@ public import Service
 /// | --- | --- |
 /// | `BDA_OUTPUT` | `s3://bucket[/prefix]` or `file:///directory`; `s3://$BDA_S3_BUCKET` when it is not set |
 /// | `BDA_S3_…` | see `S3Configuration`; looked at for `s3://` only |
-public enum ObjectStoreConfiguration: Sendable {
+package enum ObjectStoreConfiguration: Sendable {
     /// A directory of this machine, by its absolute path.
     case files(directory: String)
     /// A bucket.
@@ -14,7 +16,7 @@ public enum ObjectStoreConfiguration: Sendable {
 
     /// Reads the settings; what is wrong with them is told to `settings`. `environment` is the process environment, for
     /// the `AWS_…` variables.
-    public init(settings: inout SettingsReader, environment: [String: String]) {
+    package init(settings: inout SettingsReader, environment: [String: String]) {
         let output = settings.optionalString("BDA_OUTPUT") ?? "s3://\(settings.string("BDA_S3_BUCKET"))"
         if output.hasPrefix("file://") {
             let path = PercentEncoding.decode(String(output.dropFirst("file://".count)))
@@ -33,7 +35,7 @@ public enum ObjectStoreConfiguration: Sendable {
     }
 
     /// What `BDA_OUTPUT` would be set to for this place.
-    public var uri: String {
+    package var uri: String {
         switch self {
         case .files(let directory): "file://\(PercentEncoding.encode(directory, keeping: "/"))"
         case .s3(let configuration):
@@ -48,7 +50,7 @@ public enum ObjectStoreConfiguration: Sendable {
     ///     is sent at the same time and one more. Without meaning for files.
     ///   - retry: how often a request is tried, for what may pass. Without meaning for files.
     ///   - onRetry: told of each failed try that is going to be repeated, and after what delay; for logs and metrics.
-    public func open(
+    package func open(
         connections: Int = 4, retry: RetryPolicy = .objectStore,
         onRetry: @escaping @Sendable (ObjectStoreError, Duration) -> Void = { _, _ in }
     ) throws(ObjectStoreError) -> any ObjectStore {
@@ -64,5 +66,5 @@ public enum ObjectStoreConfiguration: Sendable {
 extension RetryPolicy {
     /// Five tries with up to 1, 2, 4 and 8 seconds in between: the AWS SDKs' standard mode with two tries more, since a
     /// batch job would rather wait than fail.
-    public static let objectStore = RetryPolicy(attempts: 5, base: .seconds(1), maximum: .seconds(20))
+    package static let objectStore = RetryPolicy(attempts: 5, base: .seconds(1), maximum: .seconds(20))
 }

@@ -1,7 +1,7 @@
 /// Why a store could not do what it was asked.
-public struct ObjectStoreError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct ObjectStoreError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The classes of failure; a closed set, fit for a metric's label.
-    public enum Kind: String, Sendable, CaseIterable {
+    package enum Kind: String, Sendable, CaseIterable {
         /// The key breaks the rules for keys.
         case invalidKey = "invalid_key"
         /// The bucket or directory does not exist.
@@ -45,38 +45,38 @@ public struct ObjectStoreError: Error, Sendable, Hashable, CustomStringConvertib
     }
 
     /// The class of failure.
-    public let kind: Kind
+    package let kind: Kind
     /// What was asked for: `put`, `head`, `complete`, ….
-    public let operation: String
+    package let operation: String
     /// On what: an object's or a bucket's address.
-    public let subject: String
+    package let subject: String
     /// The cause, in the words of whoever found it.
-    public let reason: String
+    package let reason: String
     /// What to do about it, naming the setting to look at.
-    public internal(set) var hint: String?
+    package internal(set) var hint: String?
     /// Whether the same request may succeed later. The store itself has tried several times already.
-    public internal(set) var isRetryable: Bool
+    package internal(set) var isRetryable: Bool
 
     /// The credentials have run out. Who renews them may do so at any moment, and another process may have newer ones.
-    public var isExpiredSession: Bool {
+    package var isExpiredSession: Bool {
         ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"].contains(s3Code)
     }
 
     /// How often the store tried, when more than once.
-    public internal(set) var attempts: Int?
+    package internal(set) var attempts: Int?
     /// The HTTP status of the answer.
-    public internal(set) var status: Int?
+    package internal(set) var status: Int?
     /// S3's own code, such as `NoSuchBucket`.
-    public internal(set) var s3Code: String?
+    package internal(set) var s3Code: String?
     /// S3's number for the request, which its operators ask for.
-    public internal(set) var requestID: String?
+    package internal(set) var requestID: String?
     /// The `CURLcode`.
-    public internal(set) var curlCode: Int?
+    package internal(set) var curlCode: Int?
     /// The `errno`.
-    public internal(set) var systemError: Int32?
+    package internal(set) var systemError: Int32?
 
     /// A failure of `operation` on `subject`; neither they nor `reason` and `hint` may hold a secret.
-    public init(
+    package init(
         _ kind: Kind, _ operation: String, _ subject: String, reason: String, isRetryable: Bool = false,
         hint: String? = nil
     ) {
@@ -89,7 +89,7 @@ public struct ObjectStoreError: Error, Sendable, Hashable, CustomStringConvertib
     }
 
     /// What failed, on what and why. Holds no credentials and no content.
-    public var description: String {
+    package var description: String {
         var details: [String] = []
         if let s3Code { details.append(s3Code) }
         if let status { details.append("HTTP \(status)") }

@@ -2,7 +2,7 @@ import BlockingIO
 import Bytes
 import CLibCurl
 import Foundation
-import Service
+import Timing
 
 /// A request to the bucket, before it is addressed and signed.
 struct S3Request: Sendable {

@@ -1,4 +1,4 @@
-import Service
+import Settings
 
 /// Where a bucket is and how objects are written to it.
 ///
@@ -11,13 +11,13 @@ import Service
 /// | `BDA_S3_STORAGE_CLASS`, `BDA_S3_TAGS` | storage class and tags (`key=value`) of each object |
 /// | `BDA_S3_BUCKET_OWNER` | the account that must own the bucket, sent with each request |
 /// | `AWS_…` | credentials as in the AWS SDKs; `AWS_CA_BUNDLE`; `AWS_REQUEST_CHECKSUM_CALCULATION=when_required` |
-public struct S3Configuration: Sendable {
+package struct S3Configuration: Sendable {
     /// The bucket's name.
-    public let bucket: String
+    package let bucket: String
     /// What stands before each key; empty for the whole bucket.
-    public let prefix: String
+    package let prefix: String
     /// The region that requests are signed for.
-    public let region: String
+    package let region: String
 
     /// Host and port that requests go to.
     let server: HTTPServer

@@ -1,6 +1,7 @@
 import Bytes
 import Foundation
-import Service
+import Logging
+import Timing
 
 /// A bucket, or a prefix in one, of Amazon S3 or a compatible store.
 ///

@@ -1,4 +1,4 @@
-public import Service
+package import Settings
 
 /// Where the warehouse is and who we are there.
 ///
@@ -8,26 +8,26 @@ public import Service
 /// | `BDA_DB_USER`, `BDA_DB_PASSWORD` (`_FILE`) | the role |
 /// | `BDA_DB_SSLMODE`, `BDA_DB_SSLROOTCERT` | as libpq's `sslmode` and `sslrootcert` |
 /// | `BDA_DB_CONNECT_TIMEOUT_SECONDS` | for each address of the host |
-public struct PostgresConfiguration: Sendable {
+package struct PostgresConfiguration: Sendable {
     /// The server, or a socket's folder.
-    public var host: String
+    package var host: String
     /// Its port.
-    public var port: Int
+    package var port: Int
     /// The database.
-    public var database: String
+    package var database: String
     /// The role.
-    public var user: String
+    package var user: String
     /// The role's password.
-    public var password: Secret?
+    package var password: Secret?
     /// libpq's `sslmode`.
-    public var sslMode: String
+    package var sslMode: String
     /// File of the certificate authorities; nil is libpq's own.
-    public var sslRootCertificate: String?
+    package var sslRootCertificate: String?
     /// For each address of the host.
-    public var connectTimeoutSeconds: Int
+    package var connectTimeoutSeconds: Int
 
     /// A server and a role, with libpq's defaults for the rest.
-    public init(host: String, port: Int, database: String, user: String, password: Secret?) {
+    package init(host: String, port: Int, database: String, user: String, password: Secret?) {
         self.host = host
         self.port = port
         self.database = database
@@ -38,7 +38,7 @@ public struct PostgresConfiguration: Sendable {
     }
 
     /// Reads the `BDA_DB_*` settings.
-    public init(settings: inout SettingsReader) {
+    package init(settings: inout SettingsReader) {
         host = settings.string("BDA_DB_HOST")
         port = settings.integer("BDA_DB_PORT")
         database = settings.string("BDA_DB_NAME")
@@ -56,7 +56,7 @@ public struct PostgresConfiguration: Sendable {
     }
 
     /// The server for people: never holds the password.
-    public var address: String { "\(host):\(port)/\(database)" }
+    package var address: String { "\(host):\(port)/\(database)" }
 
     /// libpq's keywords and values ("Parameter Key Words").
     func keywords(applicationName: String) -> [(String, String)] {

@@ -1,24 +1,24 @@
 import CLibPQ
 
 /// A failed call of libpq. The SQLSTATE is kept; parameters' values and connection strings never are.
-public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The five characters of PostgreSQL's "Error Codes" appendix; nil when the server did not answer.
-    public let sqlState: String?
+    package let sqlState: String?
     /// The server's or libpq's own text.
-    public let message: String
+    package let message: String
     /// The server's DETAIL, which may quote rows: for the ledger and the screen of a check, not for logs.
-    public let detail: String?
+    package let detail: String?
     /// What to do about it, from the server or from us.
-    public let hint: String?
+    package let hint: String?
     /// What was being done, such as `connect to postgres://host:5432/octopus as user`.
-    public let action: String
+    package let action: String
     /// Where in the statement the server saw it, as a character count from 1.
-    public let position: Int?
+    package let position: Int?
     /// Whether the session is gone.
-    public let isConnectionLost: Bool
+    package let isConnectionLost: Bool
 
     /// An error of the given parts.
-    public init(
+    package init(
         sqlState: String?, message: String, detail: String? = nil, hint: String? = nil, action: String,
         position: Int? = nil, isConnectionLost: Bool = false
     ) {
@@ -34,7 +34,7 @@ public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible 
     /// Whether the same work may go well later: lost connections, serialization failures and deadlocks, too few
     /// resources, a server that starts or stops or has become a standby, a lock that was not had in time, a statement
     /// that somebody cancelled.
-    public var isRetryable: Bool {
+    package var isRetryable: Bool {
         guard let sqlState else { return isConnectionLost }
         switch sqlState.prefix(2) {
         case "08", "40", "53": return true
@@ -65,13 +65,13 @@ public struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible 
         "raise the server's max_connections or the role's CONNECTION LIMIT, or start fewer workers or slots (BDA_WORKER_SLOTS)"
 
     /// SQLSTATE 23505.
-    public var isUniqueViolation: Bool { sqlState == "23505" }
+    package var isUniqueViolation: Bool { sqlState == "23505" }
 
     /// SQLSTATE 57014: `PQcancel`, or a time limit of the session.
-    public var isCancelled: Bool { sqlState == "57014" }
+    package var isCancelled: Bool { sqlState == "57014" }
 
     /// What people read.
-    public var description: String {
+    package var description: String {
         "unable to \(action): \(message)" + (sqlState.map { " (SQLSTATE \($0))" } ?? "")
     }
 

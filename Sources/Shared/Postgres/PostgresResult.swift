@@ -1,13 +1,13 @@
 import CLibPQ
 
 /// The rows of a small result, copied out of libpq. Values are PostgreSQL's text form.
-public struct PostgresResult: Sendable {
+package struct PostgresResult: Sendable {
     /// The columns' names.
-    public let columns: [String]
+    package let columns: [String]
     /// The rows' values; nil is NULL.
-    public let rows: [[String?]]
+    package let rows: [[String?]]
     /// How many rows the command changed or returned.
-    public let affectedRows: Int
+    package let affectedRows: Int
 
     init(copying result: OpaquePointer) {
         let width = PQnfields(result)
@@ -24,17 +24,17 @@ public struct PostgresResult: Sendable {
     }
 
     /// The rows with access by column name.
-    public var records: [PostgresRecord] {
+    package var records: [PostgresRecord] {
         let index = Dictionary(columns.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         return rows.map { PostgresRecord(index: index, values: $0) }
     }
 
     /// The first value of the first row.
-    public var firstValue: String? { rows.first?.first ?? nil }
+    package var firstValue: String? { rows.first?.first ?? nil }
 }
 
 /// One row of a result.
-public struct PostgresRecord: Sendable {
+package struct PostgresRecord: Sendable {
     private let index: [String: Int]
     private let values: [String?]
 
@@ -44,26 +44,26 @@ public struct PostgresRecord: Sendable {
     }
 
     /// The value of a column that is there; nil is NULL.
-    public func optional(_ column: String) -> String? {
+    package func optional(_ column: String) -> String? {
         guard let position = index[column] else { preconditionFailure("the result has no column '\(column)'") }
         return values[position]
     }
 
     /// The value of a column that is NOT NULL.
-    public func text(_ column: String) throws -> String {
+    package func text(_ column: String) throws -> String {
         guard let value = optional(column) else { throw unexpected(column, "NULL") }
         return value
     }
 
     /// The value of an integer column.
-    public func integer(_ column: String) throws -> Int {
+    package func integer(_ column: String) throws -> Int {
         let value = try text(column)
         guard let number = Int(value) else { throw unexpected(column, "'\(value)'") }
         return number
     }
 
     /// The value of a boolean column.
-    public func boolean(_ column: String) throws -> Bool { try text(column) == "t" }
+    package func boolean(_ column: String) throws -> Bool { try text(column) == "t" }
 
     private func unexpected(_ column: String, _ what: String) -> PostgresError {
         PostgresError(sqlState: nil, message: "column '\(column)' holds \(what)", action: "read a result")
@@ -71,9 +71,9 @@ public struct PostgresRecord: Sendable {
 }
 
 /// One column of a statement's result, as the server describes it.
-public struct PostgresColumn: Sendable, Hashable {
+package struct PostgresColumn: Sendable, Hashable {
     /// Its name.
-    public let name: String
+    package let name: String
     /// The type's name with its modifier, such as `numeric(14,2)`.
-    public let type: String
+    package let type: String
 }

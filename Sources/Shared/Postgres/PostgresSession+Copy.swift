@@ -1,15 +1,15 @@
-public import Bytes
+package import Bytes
 import CLibPQ
 import Glibc
 
 /// Sees each row of a COPY before it is stored, on the session's thread.
-public protocol CopyRowObserver: AnyObject, Sendable {
+package protocol CopyRowObserver: AnyObject, Sendable {
     /// One data row as PostgreSQL writes it, with its line feed; valid during the call.
     func observe(row: UnsafeRawBufferPointer) throws
 }
 
 /// Where a COPY stands after a buffer was filled.
-public enum CopyProgress: Sendable, Hashable {
+package enum CopyProgress: Sendable, Hashable {
     /// The buffer is full; rows follow, perhaps in the middle of one.
     case bufferFull
     /// The row limit of the file was reached, and at least one more row follows.
@@ -68,7 +68,7 @@ extension PostgresSession {
     ///   - query: one SELECT.
     ///   - maximumRowsPerFile: after that many rows a new file begins.
     ///   - observer: sees each data row once, in order.
-    public func beginCopy(
+    package func beginCopy(
         of query: String, maximumRowsPerFile: Int, observer: any CopyRowObserver, action: String
     ) throws {
         let connection = try live()
@@ -82,7 +82,7 @@ extension PostgresSession {
     ///
     /// The end of the data is not success: `finished` is returned only after the server's CommandComplete, with its count
     /// of rows (PostgreSQL, "COPY Operations": the result status must be checked after the last row).
-    public func readCopy(into buffer: ByteBuffer) throws -> CopyProgress {
+    package func readCopy(into buffer: ByteBuffer) throws -> CopyProgress {
         let connection = try live()
         guard let state = copy else { preconditionFailure("readCopy without beginCopy") }
         var progress = CopyProgress.bufferFull
@@ -154,7 +154,7 @@ extension PostgresSession {
     }
 
     /// How many data rows the running COPY has delivered, for progress.
-    public var copiedRows: Int { copy?.rows ?? 0 }
+    package var copiedRows: Int { copy?.rows ?? 0 }
 
     private func finishCopy(_ connection: OpaquePointer, _ state: CopyState, code: Int) throws -> CopyProgress {
         copy = nil

@@ -6,16 +6,16 @@ import Glibc
 ///
 /// A session has one owner, who calls its methods one after the other; a transaction is that owner's business. After a
 /// cancellation or a lost connection the owner closes the session and opens another.
-public actor PostgresSession {
+package actor PostgresSession {
     /// What identifies the server process of a session, also after its pid was given to another.
-    public struct Backend: Sendable, Hashable {
+    package struct Backend: Sendable, Hashable {
         /// The process id.
-        public let pid: Int
+        package let pid: Int
         /// `pg_stat_activity.backend_start`, as text.
-        public let start: String
+        package let start: String
 
         /// A backend as it is written in the ledger.
-        public init(pid: Int, start: String) {
+        package init(pid: Int, start: String) {
             self.pid = pid
             self.start = start
         }
@@ -29,14 +29,14 @@ public actor PostgresSession {
     private var knownBackend: Backend?
 
     /// The thread.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Connects and pins the session's settings.
     ///
     /// - Parameters:
     ///   - configuration: where to.
     ///   - purpose: what the session is for; it shows in `pg_stat_activity.application_name` as `bda <purpose>`.
-    public static func connect(
+    package static func connect(
         _ configuration: PostgresConfiguration, purpose: String
     ) async throws -> PostgresSession {
         let session = PostgresSession(address: configuration.address, purpose: purpose)
@@ -55,7 +55,7 @@ public actor PostgresSession {
     }
 
     /// The server process. Its start is asked for once.
-    public func backend() throws -> Backend {
+    package func backend() throws -> Backend {
         if let knownBackend { return knownBackend }
         let start = try execute(
             "SELECT backend_start::text FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()",
@@ -67,10 +67,10 @@ public actor PostgresSession {
     }
 
     /// Whether the connection is usable, as far as libpq knows.
-    public var isConnected: Bool { connection.map { PQstatus($0) == CONNECTION_OK } ?? false }
+    package var isConnected: Bool { connection.map { PQstatus($0) == CONNECTION_OK } ?? false }
 
     /// Ends the session. Safe to call twice; pending cancellations are void afterwards.
-    public func close() {
+    package func close() {
         copy = nil
         canceller.clear()
         if let connection { PQfinish(connection) }
@@ -79,7 +79,7 @@ public actor PostgresSession {
 
     /// Asks the server to end the running statement, from any thread. The statement then fails with SQLSTATE 57014; the
     /// owner closes the session, because a late cancellation would hit its next statement.
-    public nonisolated func cancel() async {
+    package nonisolated func cancel() async {
         await canceller.cancel()
     }
 
@@ -87,14 +87,14 @@ public actor PostgresSession {
 
     /// Runs one or more statements without parameters (the simple protocol) and returns the last one's result.
     @discardableResult
-    public func execute(_ sql: String, action: String) throws -> PostgresResult {
+    package func execute(_ sql: String, action: String) throws -> PostgresResult {
         let connection = try live()
         return try finish(PQexec(connection, sql), action: action)
     }
 
     /// Runs one statement with parameters `$1`, `$2`, … in text form; nil is NULL.
     @discardableResult
-    public func query(_ sql: String, _ parameters: [String?], action: String) throws -> PostgresResult {
+    package func query(_ sql: String, _ parameters: [String?], action: String) throws -> PostgresResult {
         let connection = try live()
         let result = withCStrings(parameters) { values in
             PQexecParams(connection, sql, Int32(parameters.count), nil, values, nil, nil, 0)
@@ -103,7 +103,7 @@ public actor PostgresSession {
     }
 
     /// The columns that a statement would return, as the server describes it; nothing is run.
-    public func describe(_ sql: String, action: String) throws -> [PostgresColumn] {
+    package func describe(_ sql: String, action: String) throws -> [PostgresColumn] {
         let connection = try live()
         try check(PQprepare(connection, "", sql, 0, nil), is: PGRES_COMMAND_OK, action: action)
         guard let result = PQdescribePrepared(connection, "") else {

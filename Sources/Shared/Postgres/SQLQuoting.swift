@@ -3,15 +3,15 @@
 /// Both are valid for any session with `standard_conforming_strings` on, which every session of ours is pinned to, and
 /// for client encoding UTF-8. They look at bytes: for Swift a quote and an accent that follows it are one character, which
 /// is no quote, and for the server they are two.
-public enum SQL {
+package enum SQL {
     /// A quoted identifier, as libpq's `PQescapeIdentifier` writes it.
-    public static func identifier(_ name: String) -> String {
+    package static func identifier(_ name: String) -> String {
         precondition(!name.utf8.contains(0), "an identifier cannot hold a zero byte")
         return "\"" + preceding("\"", with: "\"", in: name) + "\""
     }
 
     /// A quoted literal, as libpq's `PQescapeLiteral` writes it: with backslashes it takes the E'' form.
-    public static func literal(_ text: String) -> String {
+    package static func literal(_ text: String) -> String {
         precondition(!text.utf8.contains(0), "a literal cannot hold a zero byte")
         let quoted = preceding("'", with: "'", in: text)
         guard text.utf8.contains(UInt8(ascii: "\\")) else { return "'" + quoted + "'" }
@@ -19,7 +19,7 @@ public enum SQL {
     }
 
     /// An array literal of texts for a `text[]` parameter.
-    public static func array(_ texts: [String]) -> String {
+    package static func array(_ texts: [String]) -> String {
         "{"
             + texts.map { "\"" + preceding("\\\"", with: "\\", in: $0) + "\"" }.joined(separator: ",") + "}"
     }

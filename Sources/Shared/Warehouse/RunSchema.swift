@@ -1,16 +1,18 @@
-public import JobModel
-public import Postgres
+package import Scripts
+package import Ledger
+package import JobModel
+package import Postgres
 
 /// The tables of one run, in a schema of the run's own, and the views on the newest published run's tables.
-public struct RunSchema: Sendable {
+package struct RunSchema: Sendable {
     private let run: RunRecord
 
     /// The schema of a run.
-    public init(_ run: RunRecord) { self.run = run }
+    package init(_ run: RunRecord) { self.run = run }
 
     /// Makes the schema, its tables and, for tables split by partition_no, a child for each bucket. Repeated after a crash
     /// it makes what is missing.
-    public func create(_ tables: [TableScript], in session: PostgresSession) async throws {
+    package func create(_ tables: [TableScript], in session: PostgresSession) async throws {
         let schema = run.runID.schemaName
         try await session.execute(
             "CREATE SCHEMA IF NOT EXISTS \(SQL.identifier(schema))", action: "make the run's schema")
@@ -27,7 +29,7 @@ public struct RunSchema: Sendable {
     }
 
     /// Makes the schema and its tables in the session's open transaction, to be rolled back.
-    public func createForTrial(_ tables: [TableScript], in session: PostgresSession) async throws {
+    package func createForTrial(_ tables: [TableScript], in session: PostgresSession) async throws {
         try await session.execute(
             "CREATE SCHEMA \(SQL.identifier(run.runID.schemaName))", action: "make a schema for the trial")
         for table in tables where !table.isPermanent {
@@ -54,7 +56,7 @@ public struct RunSchema: Sendable {
     }
 
     /// Makes permanent tables that are not there yet.
-    public static func createPermanent(_ tables: [TableScript], in session: PostgresSession) async throws {
+    package static func createPermanent(_ tables: [TableScript], in session: PostgresSession) async throws {
         for table in tables where table.isPermanent {
             let text = try table.text.statements(with: ScriptParameters.none).joined(separator: ";\n")
             try await session.execute("BEGIN;\n\(text);\nCOMMIT", action: "make the table '\(table.name)'")
@@ -65,7 +67,7 @@ public struct RunSchema: Sendable {
     /// not when a whole run waits to be published.
     ///
     /// - Parameter schemas: those that the role must be able to create in, where they exist.
-    public static func checkReports(
+    package static func checkReports(
         _ tables: [TableScript], schemas: [String], in session: PostgresSession
     ) async throws {
         let views = tables.compactMap(\.view).map { "report_oibl.\($0)" }
@@ -100,7 +102,7 @@ public struct RunSchema: Sendable {
     }
 
     /// Points the views at this run's tables, all at once in the session's open transaction, unless they show a newer date.
-    public func publishViews(_ tables: [TableScript], in session: PostgresSession) async throws {
+    package func publishViews(_ tables: [TableScript], in session: PostgresSession) async throws {
         // Two dates that are published at once take turns, so that the newer one stays.
         try await session.execute(
             "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bda: views of report_oibl', 0))",
@@ -135,7 +137,7 @@ public struct RunSchema: Sendable {
     }
 
     /// The schemas of runs that exist in the database.
-    public static func existing(in session: PostgresSession) async throws -> [RunID] {
+    package static func existing(in session: PostgresSession) async throws -> [RunID] {
         try await session.execute(
             "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname LIKE 'bda\\_run\\_%' ORDER BY nspname",
             action: "list the runs' schemas"
@@ -143,7 +145,7 @@ public struct RunSchema: Sendable {
     }
 
     /// Whether a view outside of the run's schema depends on one of its tables.
-    public static func isShown(_ runID: RunID, in session: PostgresSession) async throws -> Bool {
+    package static func isShown(_ runID: RunID, in session: PostgresSession) async throws -> Bool {
         try await session.query(
             """
             SELECT EXISTS (
@@ -157,7 +159,7 @@ public struct RunSchema: Sendable {
     }
 
     /// Drops a run's schema, table by table and without CASCADE, so that a view that still shows it refuses.
-    public static func drop(_ runID: RunID, in session: PostgresSession) async throws {
+    package static func drop(_ runID: RunID, in session: PostgresSession) async throws {
         let schema = SQL.identifier(runID.schemaName)
         let tables = try await session.query(
             """

@@ -1,19 +1,20 @@
+package import Scripts
 import JobModel
-public import Postgres
+package import Postgres
 
 /// The one point in time that a run reads: an exported snapshot, held by this session's open transaction, with ACCESS SHARE
 /// locks on the tables that the scripts read. The locks come first: DDL pierces snapshots, and TRUNCATE or VACUUM FULL after
 /// the export would be seen.
-public struct Snapshot: Sendable {
+package struct Snapshot: Sendable {
     /// What `SET TRANSACTION SNAPSHOT` takes.
-    public let id: String
+    package let id: String
     /// The session that holds it; no statement but a check in the snapshot runs on it.
-    public let session: PostgresSession
+    package let session: PostgresSession
 
     /// Begins on `session`, locks the tables and exports.
     ///
     /// - Parameter tables: qualified names from `tablesRead(by:in:)`.
-    public static func export(on session: PostgresSession, locking tables: [String]) async throws -> Snapshot {
+    package static func export(on session: PostgresSession, locking tables: [String]) async throws -> Snapshot {
         let statements = holding + lock(tables, within: lockWait) + ["SELECT pg_catalog.pg_export_snapshot()"]
         let id = try await session.execute(statements.joined(separator: "; "), action: "export the run's snapshot")
         return Snapshot(id: id.firstValue ?? "", session: session)
@@ -23,7 +24,7 @@ public struct Snapshot: Sendable {
     /// the first holder is gone. After `SnapshotLost` the session can be used for another try.
     ///
     /// - Parameter tables: as for `export`.
-    public static func adopt(
+    package static func adopt(
         _ id: String, on session: PostgresSession, locking tables: [String]
     ) async throws -> Snapshot {
         let statements =
@@ -75,10 +76,10 @@ public struct Snapshot: Sendable {
     }
 
     /// Lets it go.
-    public func release() async { await session.close() }
+    package func release() async { await session.close() }
 
     /// The tables outside of `bda`, `report_oibl` and the catalogues that the scripts name as `schema.table`.
-    public static func tablesRead(by scripts: [SegmentScript], in session: PostgresSession) async throws -> [String] {
+    package static func tablesRead(by scripts: [SegmentScript], in session: PostgresSession) async throws -> [String] {
         let names = Set(scripts.filter { $0.segment.reads == .vault }.flatMap(\.text.qualifiedNames))
             .filter {
                 !["bda", "report_oibl", "pg_catalog", "information_schema"].contains($0.split(separator: ".")[0])
@@ -95,7 +96,7 @@ public struct Snapshot: Sendable {
     }
 
     /// About how many rows the tables have together, by the server's statistics; a table without any, by its size.
-    public static func estimatedRows(of tables: [String], in session: PostgresSession) async throws -> Double {
+    package static func estimatedRows(of tables: [String], in session: PostgresSession) async throws -> Double {
         try await session.query(
             """
             SELECT COALESCE(sum(CASE WHEN c.reltuples > 0 THEN c.reltuples
@@ -111,7 +112,7 @@ public struct Snapshot: Sendable {
     }
 
     /// The page ranges of a table, `count` of them and of equal size; the last one is open at its end.
-    public static func pageRanges(
+    package static func pageRanges(
         of table: String, count: Int, in session: PostgresSession
     ) async throws -> [(from: Int, to: Int?)] {
         let pages =
@@ -121,22 +122,5 @@ public struct Snapshot: Sendable {
                 """, [table], action: "measure the table \(table)"
             ).firstValue.flatMap { Int($0) } ?? 0
         return (0..<count).map { (pages * $0 / count, $0 + 1 == count ? nil : pages * ($0 + 1) / count) }
-    }
-}
-
-extension ScriptText {
-    /// What looks like `schema.table` in the statements, in lower case.
-    var qualifiedNames: Set<String> {
-        var names: Set<String> = []
-        for tokens in tokenStatements {
-            for index in tokens.indices.dropLast(2) {
-                if case .word(let schema) = tokens[index].kind, tokens[index + 1].kind == .other(UInt8(ascii: ".")),
-                    case .word(let table) = tokens[index + 2].kind
-                {
-                    names.insert("\(schema).\(table)")
-                }
-            }
-        }
-        return names
     }
 }

@@ -2,7 +2,7 @@ import Bytes
 import Foundation
 import ObjectStore
 import Postgres
-import Service
+import Settings
 import Testing
 import TestSupport
 

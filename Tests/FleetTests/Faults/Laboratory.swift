@@ -3,7 +3,8 @@ import Foundation
 import Glibc
 import Kafka
 import Postgres
-import Service
+import ServiceLifecycle
+import Settings
 import Testing
 import TestSupport
 

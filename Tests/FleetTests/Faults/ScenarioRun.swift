@@ -4,7 +4,8 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
-import Service
+import Logging
+import Settings
 import Testing
 import TestSupport
 

@@ -1,5 +1,5 @@
 /// A system whose every behaviour can be explored: a state, what can happen in it, and what must hold.
-public protocol Explorable: Sendable {
+package protocol Explorable: Sendable {
     /// One thing that can happen.
     associatedtype Action: Sendable
 
@@ -18,22 +18,22 @@ public protocol Explorable: Sendable {
 }
 
 /// What an exploration of all reachable states found.
-public struct Exploration: Sendable, CustomStringConvertible {
+package struct Exploration: Sendable, CustomStringConvertible {
     /// States, all of them reached and checked.
-    public var states = 0
+    package var states = 0
     /// Steps between them.
-    public var steps = 0
+    package var steps = 0
     /// How many things happen on the way to the state that takes longest to reach.
-    public var depth = 0
+    package var depth = 0
     /// States in which all is done.
-    public var ends = 0
+    package var ends = 0
     /// The shortest way to a state that must not be, and what is wrong there.
-    public var violation: String?
+    package var violation: String?
     /// The shortest way to a state from which no end can be reached without another disturbance.
-    public var deadEnd: String?
+    package var deadEnd: String?
 
     /// What people read.
-    public var description: String {
+    package var description: String {
         "\(states) states, \(steps) steps, depth \(depth), \(ends) ends"
             + (violation.map { "; VIOLATION: \($0)" } ?? "") + (deadEnd.map { "; DEAD END: \($0)" } ?? "")
     }
@@ -41,7 +41,7 @@ public struct Exploration: Sendable, CustomStringConvertible {
     /// Goes through all states that can be reached from `start`, breadth first, until one is wrong.
     ///
     /// - Parameter limit: the exploration traps beyond this number of states, rather than call a part of them all.
-    public init<State: Explorable>(of start: State, limit: Int = 2_000_000) {
+    package init<State: Explorable>(of start: State, limit: Int = 2_000_000) {
         var known: [UInt64: Int32] = [start.fingerprint: 0]
         var parents: [(state: Int32, action: State.Action)?] = [nil]
         var isEnd = [start.isEnd]
@@ -116,20 +116,20 @@ public struct Exploration: Sendable, CustomStringConvertible {
 }
 
 /// One way through a system, by chance.
-public struct RandomWalk: Sendable {
+package struct RandomWalk: Sendable {
     /// How many things happened.
-    public private(set) var steps = 0
+    package private(set) var steps = 0
     /// How many of them were disturbances.
-    public private(set) var disturbances = 0
+    package private(set) var disturbances = 0
     /// Whether all was done in the end.
-    public private(set) var isEnd = false
+    package private(set) var isEnd = false
     /// What must not be, and was, with the last steps before it.
-    public private(set) var violation: String?
+    package private(set) var violation: String?
 
     /// Goes on from `start` until all is done, something is wrong, or there were too many steps.
     ///
     /// - Parameter disturbances: how many of a hundred steps are disturbances, where there is a choice.
-    public init<State: Explorable>(
+    package init<State: Explorable>(
         of start: State, seed: UInt64, disturbances: Int, limit: Int
     ) {
         var generator = SplitMix64(seed: seed)

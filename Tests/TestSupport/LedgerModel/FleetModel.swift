@@ -1,4 +1,4 @@
-public import JobModel
+package import JobModel
 
 /// A fleet on the ledger's protocol: workers as in `JobSlot`, `JobRunner` and `LeaseKeeper`, coordinators as in `RunFlow`, and
 /// a server whose sessions outlive their clients. Everything that can happen in a state is an action, so that all ways in
@@ -6,30 +6,30 @@ public import JobModel
 ///
 /// There are no messages in it. A job request is a hint that may be lost, repeated, late or forged: so at any time any
 /// worker may try to claim any job. The same holds for events: a coordinator may look at the ledger at any time.
-public struct FleetModel: Explorable {
+package struct FleetModel: Explorable {
     /// What is explored, and which mistake is in it.
-    public struct Scope: Sendable {
+    package struct Scope: Sendable {
         /// The graph of the run.
-        public var plan: LedgerModel.Plan
+        package var plan: LedgerModel.Plan
         /// How many slots the fleet has.
-        public var workers = 1
+        package var workers = 1
         /// How many coordinators are started, one after the other, the former ones still about.
-        public var coordinators = 1
+        package var coordinators = 1
         /// How often a person cancels.
-        public var cancels = 0
+        package var cancels = 0
         /// How often in all a worker freezes, crashes or loses its session, or an attempt ends without a result.
-        public var disturbances = 0
+        package var disturbances = 0
         /// How many attempts end as interrupted.
-        public var interruptions = 0
+        package var interruptions = 0
         /// For tests of the exploration itself.
-        public var mistake: Mistake?
+        package var mistake: Mistake?
 
         /// One worker and one coordinator that nothing disturbs.
-        public init(_ plan: LedgerModel.Plan) { self.plan = plan }
+        package init(_ plan: LedgerModel.Plan) { self.plan = plan }
     }
 
     /// A rule of the protocol that is left out, to see that it is missed.
-    public enum Mistake: Sendable, CaseIterable {
+    package enum Mistake: Sendable, CaseIterable {
         /// A take-over ends the session of the last attempt and not those of the attempts before.
         case onlyLastSessionIsEnded
         /// A take-over begins without ending any session.
@@ -85,7 +85,7 @@ public struct FleetModel: Explorable {
     }
 
     /// Something that happens.
-    public enum Action: Sendable, Hashable {
+    package enum Action: Sendable, Hashable {
         case claim(worker: Int, job: Int)
         case begin(worker: Int)
         case send(worker: Int)
@@ -121,10 +121,10 @@ public struct FleetModel: Explorable {
     /// The last attempt at each job whose work has begun.
     var begun: [Int]
     /// What has happened that must not.
-    public private(set) var violation: String?
+    package private(set) var violation: String?
 
     /// Nothing has happened yet.
-    public init(_ scope: Scope) {
+    package init(_ scope: Scope) {
         self.scope = scope
         ledger = LedgerModel(scope.plan)
         workers = Array(repeating: Worker(), count: scope.workers)
@@ -132,10 +132,10 @@ public struct FleetModel: Explorable {
     }
 
     /// Whether the run has ended.
-    public var isEnd: Bool { ledger.run.isFinal }
+    package var isEnd: Bool { ledger.run.isFinal }
 
     /// Whether somebody was disturbed.
-    public static func isDisturbance(_ action: Action) -> Bool {
+    package static func isDisturbance(_ action: Action) -> Bool {
         switch action {
         case .freeze, .wake, .crash, .loseReport, .end, .cancelStarts, .forgedCompletion: true
         case .sessionEnds: true
@@ -146,7 +146,7 @@ public struct FleetModel: Explorable {
     // MARK: What can happen
 
     /// All that can happen next.
-    public var actions: [Action] {
+    package var actions: [Action] {
         var actions: [Action] = []
         let mayDisturb = disturbances < scope.disturbances
         for (number, worker) in workers.enumerated() {
@@ -216,7 +216,7 @@ public struct FleetModel: Explorable {
     // MARK: What happens then
 
     /// The state after it.
-    public func after(_ action: Action) -> FleetModel {
+    package func after(_ action: Action) -> FleetModel {
         var next = self
         next.perform(action)
         next.check()
@@ -498,7 +498,7 @@ public struct FleetModel: Explorable {
     }
 
     /// Equal for states that behave alike.
-    public var fingerprint: UInt64 {
+    package var fingerprint: UInt64 {
         // Which of equal workers is which does not matter.
         workers.count == 2
             ? min(fingerprint(of: [0, 1]), fingerprint(of: [1, 0])) : fingerprint(of: workers.indices.map { $0 })

@@ -2,26 +2,26 @@ import JobModel
 
 /// A fleet in simulated time: how long a run takes, and whether a slot ever idles while a job waits. Coordinator, messages and
 /// slots keep to the rules of `RunFlow` and `JobSlot`; what may be claimed says `LedgerModel`. Times are milliseconds.
-public struct FleetSimulation {
+package struct FleetSimulation {
     /// What is simulated.
-    public struct Setup: Sendable {
+    package struct Setup: Sendable {
         /// The graph; what the ledger expects of each job is in it.
-        public var plan: LedgerModel.Plan
+        package var plan: LedgerModel.Plan
         /// How long each job really takes.
-        public var durations: [Int]
+        package var durations: [Int]
         /// Slots in all, two to a worker.
-        public var slots: Int
+        package var slots: Int
         /// How many of a hundred messages are lost, and how many come twice.
-        public var lost = 0, repeated = 0
+        package var lost = 0, repeated = 0
         /// How many of a hundred attempts end without a result.
-        public var failing = 0
+        package var failing = 0
         /// How many workers are killed; each is started again.
-        public var deaths = 0
+        package var deaths = 0
         /// The same numbers, the same run.
-        public var seed: UInt64 = 0
+        package var seed: UInt64 = 0
 
         /// A fleet that nothing disturbs.
-        public init(_ plan: LedgerModel.Plan, durations: [Int], slots: Int) {
+        package init(_ plan: LedgerModel.Plan, durations: [Int], slots: Int) {
             self.plan = plan
             self.durations = durations
             self.slots = slots
@@ -48,11 +48,11 @@ public struct FleetSimulation {
     }
 
     /// When the last result was committed; nil when the run did not end within a simulated day.
-    public private(set) var makespan: Int?
+    package private(set) var makespan: Int?
     /// The longest time for which a slot was idle while a job could have been claimed.
-    public private(set) var longestIdleness = 0
+    package private(set) var longestIdleness = 0
     /// The ledger at the end.
-    public private(set) var ledger: LedgerModel
+    package private(set) var ledger: LedgerModel
 
     private let setup: Setup
     private var generator: SplitMix64
@@ -66,7 +66,7 @@ public struct FleetSimulation {
     private let lease = 30_000
 
     /// Runs a fleet to the end of its run.
-    public init(_ setup: Setup) {
+    package init(_ setup: Setup) {
         self.setup = setup
         generator = SplitMix64(seed: setup.seed)
         ledger = LedgerModel(setup.plan)
@@ -230,7 +230,7 @@ public struct FleetSimulation {
     }
 
     /// What a list scheduler needs that knows all durations, hands the longest out first and loses no time.
-    public static func bound(durations: [Int], slots: Int) -> Int {
+    package static func bound(durations: [Int], slots: Int) -> Int {
         var loads = Array(repeating: 0, count: slots)
         for duration in durations.sorted(by: >) {
             let least = loads.indices.min { loads[$0] < loads[$1] }!

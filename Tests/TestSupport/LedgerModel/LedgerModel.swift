@@ -1,4 +1,4 @@
-public import JobModel
+package import JobModel
 
 /// The ledger's protocol as a value: what the functions in `scripts/migrations` do with the rows of one run, stated a second
 /// time without SQL. It is the specification that explorations and simulations run on, and `LedgerConformanceTests` holds it
@@ -7,49 +7,49 @@ public import JobModel
 /// The server's clock is a parameter, `now`, in whole units of the caller's choice. Sessions are part of it, because a
 /// take-over ends one, and because a result counts only when its transaction is committed. Each method is one committed
 /// call of the function that its comment names.
-public struct LedgerModel: Hashable, Sendable {
+package struct LedgerModel: Hashable, Sendable {
     /// A session of the server, by a number that is never given twice.
-    public typealias SessionID = Int
+    package typealias SessionID = Int
 
     /// One try at a job.
-    public struct AttemptID: Hashable, Sendable {
+    package struct AttemptID: Hashable, Sendable {
         /// The job's place in the plan.
-        public var job: Int
+        package var job: Int
         /// Counted from 1.
-        public var number: Int
+        package var number: Int
 
         /// The numbered try at a job.
-        public init(job: Int, number: Int) {
+        package init(job: Int, number: Int) {
             self.job = job
             self.number = number
         }
     }
 
     /// What is fixed when the job graph is written.
-    public final class Plan: Hashable, Sendable {
+    package final class Plan: Hashable, Sendable {
         /// One job.
-        public struct Job: Sendable {
+        package struct Job: Sendable {
             /// The jobs that must have their results before.
-            public var needs: [Int]
+            package var needs: [Int]
             /// The longest is handed out first; among equals the lower number.
-            public var expectedSeconds: Int
+            package var expectedSeconds: Int
 
             /// A job that waits for others.
-            public init(needs: [Int] = [], expectedSeconds: Int = 1) {
+            package init(needs: [Int] = [], expectedSeconds: Int = 1) {
                 self.needs = needs
                 self.expectedSeconds = expectedSeconds
             }
         }
 
         /// All jobs, in the order of their ids.
-        public let jobs: [Job]
+        package let jobs: [Job]
         /// `BDA_MAX_ATTEMPTS`.
-        public let maxAttempts: Int
+        package let maxAttempts: Int
         /// The jobs, the longest first.
         let longestFirst: [Int]
 
         /// The graph of a run.
-        public init(_ jobs: [Job], maxAttempts: Int) {
+        package init(_ jobs: [Job], maxAttempts: Int) {
             self.jobs = jobs
             self.maxAttempts = maxAttempts
             longestFirst = jobs.indices.sorted {
@@ -58,61 +58,61 @@ public struct LedgerModel: Hashable, Sendable {
         }
 
         /// Whether it is the same plan.
-        public static func == (left: Plan, right: Plan) -> Bool { left === right }
+        package static func == (left: Plan, right: Plan) -> Bool { left === right }
 
         /// By identity.
-        public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+        package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
     }
 
     /// A row of `bda.job`, and the row of `bda.result` with the same key.
-    public struct Job: Hashable, Sendable {
+    package struct Job: Hashable, Sendable {
         /// Where it stands.
-        public var state = JobState.blocked
+        package var state = JobState.blocked
         /// The last try, 0 before the first.
-        public var attempt = 0
+        package var attempt = 0
         /// Tries that do not count.
-        public var interruptions = 0
+        package var interruptions = 0
         /// When its backoff is over.
-        public var notBefore: Int?
+        package var notBefore: Int?
         /// When its request went out.
-        public var publishedAt: Int?
+        package var publishedAt: Int?
         /// While it runs.
-        public var leaseUntil: Int?
+        package var leaseUntil: Int?
         /// The session that made the claim; nil between attempts.
-        public var session: SessionID?
+        package var session: SessionID?
         /// The number of the attempt whose result is committed.
-        public var result: Int?
+        package var result: Int?
     }
 
     /// A row of `bda.attempt`. It tells what happened; the protocol reads only which session it was.
-    public struct Attempt: Hashable, Sendable {
+    package struct Attempt: Hashable, Sendable {
         /// Who made it.
-        public var worker: Int
+        package var worker: Int
         /// The session that made the claim.
-        public var session: SessionID
+        package var session: SessionID
         /// `JobOutcome.name`; nil while it is under way.
-        public var outcome: String?
+        package var outcome: String?
     }
 
     /// What a claim brings.
-    public struct Claim: Hashable, Sendable {
+    package struct Claim: Hashable, Sendable {
         /// The try at the job.
-        public var id: AttemptID
+        package var id: AttemptID
         /// How many are left after it.
-        public var attemptsLeft: Int
+        package var attemptsLeft: Int
         /// The session of the attempt whose lease ran out, if there is one.
-        public var former: SessionID?
+        package var former: SessionID?
     }
 
     /// The transaction of a session that does work.
-    public enum Transaction: Hashable, Sendable {
+    package enum Transaction: Hashable, Sendable {
         case open(AttemptID)
         /// The result is inserted, and not committed.
         case recorded(AttemptID)
     }
 
     /// What `bda.record_result` says.
-    public enum Recording: Hashable, Sendable {
+    package enum Recording: Hashable, Sendable {
         case recorded
         /// A unique violation: the transaction is aborted.
         case wasDoneBefore
@@ -121,26 +121,26 @@ public struct LedgerModel: Hashable, Sendable {
     }
 
     /// A coordinator called that is not the run's owner any more.
-    public struct NotOwner: Error {}
+    package struct NotOwner: Error {}
 
     /// The run's graph.
-    public let plan: Plan
+    package let plan: Plan
     /// The run's state.
-    public var run = RunState.running
+    package var run = RunState.running
     /// The number of the coordinator that owns the run.
-    public var owner = 1
+    package var owner = 1
     /// Whether the run's manifest is noted: from then on `latest` may name it.
-    public var hasManifest = false
+    package var hasManifest = false
     /// In the plan's order.
-    public var jobs: [Job]
+    package var jobs: [Job]
     /// All tries at each job, in their order.
-    public var attempts: [[Attempt]]
+    package var attempts: [[Attempt]]
     /// The sessions that are connected, and the transaction of each.
-    public var sessions: [SessionID: Transaction?] = [:]
+    package var sessions: [SessionID: Transaction?] = [:]
     private var lastSession = 0
 
     /// A run whose graph has just been written.
-    public init(_ plan: Plan) {
+    package init(_ plan: Plan) {
         self.plan = plan
         jobs = Array(repeating: Job(), count: plan.jobs.count)
         attempts = Array(repeating: [], count: plan.jobs.count)
@@ -149,24 +149,24 @@ public struct LedgerModel: Hashable, Sendable {
     // MARK: Sessions
 
     /// Connects.
-    public mutating func connect() -> SessionID {
+    package mutating func connect() -> SessionID {
         lastSession += 1
         sessions[lastSession] = .some(nil)
         return lastSession
     }
 
     /// Ends a session, whoever wants it: what it has not committed is gone.
-    public mutating func end(_ session: SessionID) { sessions[session] = nil }
+    package mutating func end(_ session: SessionID) { sessions[session] = nil }
 
     /// Begins the work of an attempt in a transaction. False: the session is gone.
-    public mutating func begin(_ attempt: AttemptID, in session: SessionID) -> Bool {
+    package mutating func begin(_ attempt: AttemptID, in session: SessionID) -> Bool {
         guard sessions[session] != nil else { return false }
         sessions[session] = .some(.open(attempt))
         return true
     }
 
     /// `bda.record_result`, in the session's transaction.
-    public mutating func recordResult(in session: SessionID) -> Recording {
+    package mutating func recordResult(in session: SessionID) -> Recording {
         guard case .some(.some(.open(let attempt))) = sessions[session] else { return .wasDoneBefore }
         if jobs[attempt.job].result != nil {
             sessions[session] = .some(nil)
@@ -178,13 +178,13 @@ public struct LedgerModel: Hashable, Sendable {
     }
 
     /// Rolls back.
-    public mutating func rollBack(_ session: SessionID) {
+    package mutating func rollBack(_ session: SessionID) {
         if sessions[session] != nil { sessions[session] = .some(nil) }
     }
 
     /// Commits what `recordResult` inserted, and returns which attempt's it was.
     @discardableResult
-    public mutating func commit(_ session: SessionID) -> AttemptID? {
+    package mutating func commit(_ session: SessionID) -> AttemptID? {
         guard case .some(.some(.recorded(let attempt))) = sessions[session] else { return nil }
         sessions[session] = .some(nil)
         jobs[attempt.job].result = attempt.number
@@ -195,7 +195,7 @@ public struct LedgerModel: Hashable, Sendable {
 
     /// `bda.claim`: the named job, unless a ready or lost one waits that takes more than twice as long; without a name the
     /// one that takes longest of all that can be had.
-    public mutating func claim(
+    package mutating func claim(
         _ job: Int?, worker: Int, session: SessionID, lease: Int, now: Int
     ) -> Claim? {
         guard run == .running else { return nil }
@@ -207,7 +207,7 @@ public struct LedgerModel: Hashable, Sendable {
     }
 
     /// Whether a claim gets the job while the run is running.
-    public func isClaimable(_ number: Int, now: Int) -> Bool {
+    package func isClaimable(_ number: Int, now: Int) -> Bool {
         let job = jobs[number]
         return job.result == nil && countedAttempts(of: job) < plan.maxAttempts
             && (job.state == .ready && isOver(job.notBefore, now) || job.state == .running && isLeaseOver(job, now))
@@ -231,7 +231,7 @@ public struct LedgerModel: Hashable, Sendable {
 
     /// `bda.end_sessions`: ends the sessions of the attempts at a job that came before the numbered one, unless the job is
     /// done, when they may be doing others. It never ends the session that it is called in.
-    public mutating func endSessions(before attempt: AttemptID, calledIn own: SessionID? = nil) {
+    package mutating func endSessions(before attempt: AttemptID, calledIn own: SessionID? = nil) {
         if jobs[attempt.job].result != nil { return }
         for earlier in attempts[attempt.job].prefix(attempt.number - 1) where earlier.session != own {
             end(earlier.session)
@@ -239,7 +239,7 @@ public struct LedgerModel: Hashable, Sendable {
     }
 
     /// `bda.renew`: the attempts that still hold their jobs.
-    public mutating func renew(_ held: [AttemptID], lease: Int, now: Int) -> [AttemptID] {
+    package mutating func renew(_ held: [AttemptID], lease: Int, now: Int) -> [AttemptID] {
         guard run == .running else { return [] }
         let mine = held.filter { jobs[$0.job].attempt == $0.number && jobs[$0.job].state == .running }
         for attempt in mine { jobs[attempt.job].leaseUntil = now + lease }
@@ -250,7 +250,7 @@ public struct LedgerModel: Hashable, Sendable {
     /// or the job is done.
     ///
     /// - Parameter outcome: `retry`, `rejected` or `interrupted`.
-    public mutating func endAttempt(_ attempt: AttemptID, outcome: JobOutcome, now: Int) -> Bool {
+    package mutating func endAttempt(_ attempt: AttemptID, outcome: JobOutcome, now: Int) -> Bool {
         var job = jobs[attempt.job]
         guard job.attempt == attempt.number, job.state == .running, job.result == nil else { return false }
         endSessions(before: AttemptID(job: attempt.job, number: attempt.number + 1))
@@ -274,20 +274,20 @@ public struct LedgerModel: Hashable, Sendable {
     // MARK: Coordinators
 
     /// Makes a new coordinator the owner of the run and returns its number.
-    public mutating func takeOwnership() -> Int {
+    package mutating func takeOwnership() -> Int {
         owner += 1
         return owner
     }
 
     /// `bda.advance`: its three statements, one after the other.
-    public mutating func advance(owner number: Int, now: Int) throws(NotOwner) -> [JobState: Int] {
+    package mutating func advance(owner number: Int, now: Int) throws(NotOwner) -> [JobState: Int] {
         try settle(owner: number)
         giveUp(now: now)
         return readyJobs()
     }
 
     /// Jobs with a result are done.
-    public mutating func settle(owner number: Int) throws(NotOwner) {
+    package mutating func settle(owner number: Int) throws(NotOwner) {
         guard number == owner else { throw NotOwner() }
         for index in jobs.indices {
             guard let result = jobs[index].result, jobs[index].state != .done else { continue }
@@ -303,7 +303,7 @@ public struct LedgerModel: Hashable, Sendable {
     }
 
     /// The last attempts whose lease ran out are lost, once their sessions are gone.
-    public mutating func giveUp(now: Int) {
+    package mutating func giveUp(now: Int) {
         for index in jobs.indices {
             let job = jobs[index]
             guard job.state == .running, isLeaseOver(job, now), countedAttempts(of: job) >= plan.maxAttempts,
@@ -317,7 +317,7 @@ public struct LedgerModel: Hashable, Sendable {
     }
 
     /// Jobs that wait for nothing any more are ready. Returns how many are in each state.
-    public mutating func readyJobs() -> [JobState: Int] {
+    package mutating func readyJobs() -> [JobState: Int] {
         for index in jobs.indices where jobs[index].state == .blocked {
             if plan.jobs[index].needs.allSatisfy({ jobs[$0].state == .done }) { jobs[index].state = .ready }
         }
@@ -325,7 +325,7 @@ public struct LedgerModel: Hashable, Sendable {
     }
 
     /// `bda.take_due_requests`: the jobs whose request goes to the wire now, the longest first.
-    public mutating func takeDueRequests(owner number: Int, again: Int, now: Int) throws(NotOwner) -> [Int] {
+    package mutating func takeDueRequests(owner number: Int, again: Int, now: Int) throws(NotOwner) -> [Int] {
         guard number == owner else { throw NotOwner() }
         let due = plan.longestFirst.filter { index in
             let job = jobs[index]
@@ -337,7 +337,7 @@ public struct LedgerModel: Hashable, Sendable {
     }
 
     /// `bda.enter_state`. False: the run is not in the state that the step comes from.
-    public mutating func enterState(owner number: Int, from: RunState, to: RunState) throws(NotOwner) -> Bool {
+    package mutating func enterState(owner number: Int, from: RunState, to: RunState) throws(NotOwner) -> Bool {
         guard number == owner else { throw NotOwner() }
         guard run == from else { return false }
         run = to
@@ -345,7 +345,7 @@ public struct LedgerModel: Hashable, Sendable {
     }
 
     /// Ends a run that cannot go on. False: `latest` may name it already.
-    public mutating func fail(owner number: Int, as state: RunState) throws(NotOwner) -> Bool {
+    package mutating func fail(owner number: Int, as state: RunState) throws(NotOwner) -> Bool {
         guard number == owner else { throw NotOwner() }
         guard run == .running || run == .verified, !hasManifest else { return false }
         run = state

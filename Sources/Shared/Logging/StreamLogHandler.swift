@@ -1,0 +1,114 @@
+import BlockingIO
+import Glibc
+
+/// Writes each record as one line with one `write`, so that lines of several threads never mix.
+///
+/// A reader that is slower than the program makes it wait: a log line is not dropped. What cannot be written at all
+/// (a closed pipe, a full disk) is lost, for there is nowhere to say so.
+package final class StreamLogHandler: LogHandler {
+    /// The level that loggers of this handler begin with.
+    package let level: Logger.Level
+    private let format: LogFormat
+    private let descriptor: Mutex<Descriptor>
+
+    /// - Parameters:
+    ///   - format: how a line looks.
+    ///   - level: the level that loggers begin with.
+    ///   - descriptor: an open file descriptor that outlives the handler; standard error unless told otherwise.
+    package init(format: LogFormat, level: Logger.Level, descriptor: Int32 = 2) {
+        self.format = format
+        self.level = level
+        self.descriptor = Mutex(Descriptor(number: descriptor))
+    }
+
+    /// Writes one line.
+    package func log(_ record: LogRecord) {
+        let time = Self.timestamp()
+        let line =
+            switch format {
+            case .text: Self.textLine(record, time: time)
+            case .json: Self.jsonLine(record, time: time)
+            }
+        descriptor.withLock { $0.write(line) }
+    }
+
+    static func textLine(_ record: LogRecord, time: String) -> String {
+        var line = time
+        line += " "
+        line += record.level.rawValue.uppercased()
+        line += String(repeating: " ", count: 6 - record.level.rawValue.count)
+        line += record.label
+        line += ": "
+        line += record.message.description
+        for key in LogKey.allCases {
+            guard let value = record.metadata[key]?.description, !value.isEmpty else { continue }
+            line += " "
+            line += key.rawValue
+            line += "="
+            line += isPlain(value) ? value : quoted(value)
+        }
+        return line + "\n"
+    }
+
+    static func jsonLine(_ record: LogRecord, time: String) -> String {
+        var line = #"{"time":""# + time + #"","level":"# + quoted(record.level.rawValue)
+        line += #","label":"# + quoted(record.label) + #","message":"# + quoted(record.message.description)
+        for key in LogKey.allCases {
+            guard let value = record.metadata[key]?.description, !value.isEmpty else { continue }
+            line += #",""# + key.rawValue + #"":"#
+            if key.isNumber, let number = Int64(value) {
+                line += String(number)
+            } else {
+                line += quoted(value)
+            }
+        }
+        return line + "}\n"
+    }
+
+    /// Whether a text needs no quotes to be one word of a line.
+    private static func isPlain(_ text: String) -> Bool {
+        text.unicodeScalars.allSatisfy { $0.value > 0x20 && !needsEscape($0) }
+    }
+
+    /// A JSON string (RFC 8259, 7), with all control characters and line separators escaped: a value can neither end its
+    /// line nor steer a terminal.
+    private static func quoted(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": result += #"\""#
+            case "\\": result += #"\\"#
+            case "\n": result += #"\n"#
+            case "\r": result += #"\r"#
+            case "\t": result += #"\t"#
+            case _ where needsEscape(scalar):
+                let digits = String(scalar.value, radix: 16)
+                result += #"\u"# + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+
+    private static func needsEscape(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0x20, 0x7F...0x9F, 0x2028, 0x2029: true
+        default: scalar == "\"" || scalar == "\\"
+        }
+    }
+
+    /// Now, in UTC to the millisecond (RFC 3339).
+    private static func timestamp() -> String {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        var fields = tm()
+        gmtime_r(&now.tv_sec, &fields)
+        func padded(_ number: Int32, _ width: Int = 2) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        let date = padded(fields.tm_year + 1900, 4) + "-" + padded(fields.tm_mon + 1) + "-" + padded(fields.tm_mday)
+        let time = padded(fields.tm_hour) + ":" + padded(fields.tm_min) + ":" + padded(fields.tm_sec)
+        return date + "T" + time + "." + padded(Int32(now.tv_nsec / 1_000_000), 3) + "Z"
+    }
+}

@@ -1,0 +1,274 @@
+package import JobModel
+import Postgres
+
+/// One thing that is wrong with a script, where it is.
+package struct ScriptProblem: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The path from the scripts folder.
+    package let file: String
+    /// From 1; nil for the file as a whole.
+    package let line: Int?
+    /// What happened.
+    package let message: String
+
+    /// `message` may quote the script: what does not fit into a line for people is left out.
+    package init(file: String, line: Int?, message: String) {
+        self.file = file
+        self.line = line
+        self.message = message.loggable(atMost: 400)
+    }
+
+    /// What people read.
+    package var description: String { line.map { "\(file):\($0): \(message)" } ?? "\(file): \(message)" }
+}
+
+/// The values of a script's parameters. Each was parsed to its type before; here it becomes text that is quoted.
+package struct ScriptParameters: Sendable {
+    /// The run.
+    package var runID: RunID
+    /// `BDA_CLIENT_ID`.
+    package var clientID: String
+    /// `BDA_ENVIRONMENT`.
+    package var environment: String
+    /// The day being reported.
+    package var businessDate: BusinessDate
+    /// RFC 3339.
+    package var cutoff: String
+    /// N, the number of customer buckets.
+    package var partitionCount: Int
+    /// The bucket of a job that is split by bucket.
+    package var partition: Int?
+    /// The first page and the page after the last of a job that is split by pages; no upper end for the last range.
+    package var pages: (from: Int, to: Int?)?
+    /// When the run began, RFC 3339, by the database's clock. For prechecks only: a figure must not depend on it.
+    package var startedAt: String
+    /// `BDA_HISTORY_DAYS`, for history segments only; 0 keeps all.
+    package var historyDays = 0
+
+    /// The parameters of a run, without those of a job.
+    package init(
+        runID: RunID, clientID: String, environment: String, businessDate: BusinessDate, cutoff: String,
+        partitionCount: Int, startedAt: String
+    ) {
+        self.runID = runID
+        self.clientID = clientID
+        self.environment = environment
+        self.businessDate = businessDate
+        self.cutoff = cutoff
+        self.partitionCount = partitionCount
+        self.startedAt = startedAt
+    }
+
+    /// The names that a script may use as `:'name'`. The only name of the form `:"name"` is `work`.
+    static let literalNames: Set<String> = [
+        "business_date", "cutoff", "partition", "partition_count", "page_from", "page_to", "run_id", "client_id",
+        "environment", "started_at", "history_days",
+    ]
+    static let identifierNames: Set<String> = ["work"]
+
+    func literal(_ name: String) -> String? {
+        switch name {
+        case "business_date": businessDate.description
+        case "cutoff": cutoff
+        case "partition": partition.map { "\($0)" }
+        case "partition_count": "\(partitionCount)"
+        case "page_from": pages.map { "(\($0.from),0)" }
+        case "page_to": pages.map { "(\($0.to ?? Int(UInt32.max)),0)" }
+        case "run_id": runID.description
+        case "client_id": clientID
+        case "environment": environment
+        case "started_at": startedAt
+        case "history_days": "\(historyDays)"
+        default: nil
+        }
+    }
+
+    var workSchema: String { runID.schemaName }
+}
+
+/// The text of a script, split into statements whose parameters can be filled in.
+package struct ScriptText: Sendable {
+    /// What a file holds, exactly.
+    package let text: String
+    /// How people find it: the path from the scripts folder.
+    package let file: String
+
+    private let bytes: [UInt8]
+    private let statements: [[SQLToken]]
+
+    var tokenStatements: [[SQLToken]] { statements }
+    /// All comments before the first statement.
+    let leadingComments: [(line: Int, text: String)]
+
+    /// Splits the text. Collects what is wrong with it at the level of tokens.
+    package init(text: String, file: String, problems: inout [ScriptProblem]) {
+        self.text = text
+        self.file = file
+        bytes = Array(text.utf8)
+        if let zero = bytes.firstIndex(of: 0) {
+            problems.append(
+                ScriptProblem(file: file, line: Self.line(of: zero, in: bytes), message: "it holds a zero byte"))
+        }
+        var statements: [[SQLToken]] = [[]]
+        var comments: [(Int, String)] = []
+        do {
+            for token in try SQLLexer.tokens(of: bytes) {
+                switch token.kind {
+                case .lineComment:
+                    if statements == [[]] {
+                        comments.append(
+                            (
+                                Self.line(of: token.range.lowerBound, in: bytes),
+                                String(decoding: bytes[token.range], as: UTF8.self)
+                            ))
+                    }
+                case .blockComment: break
+                case .semicolon: statements.append([])
+                default: statements[statements.count - 1].append(token)
+                }
+            }
+        } catch {
+            problems.append(
+                ScriptProblem(
+                    file: file, line: Self.line(of: error.offset, in: bytes), message: "a \(error.what) does not end"))
+        }
+        self.statements = statements.filter { !$0.isEmpty }
+        leadingComments = comments
+        problems += parameterProblems()
+    }
+
+    /// Reads a text that was checked before it was stored, from the ledger.
+    package init(checked text: String, file: String) throws {
+        var problems: [ScriptProblem] = []
+        self.init(text: text, file: file, problems: &problems)
+        if let problem = problems.first { throw problem }
+    }
+
+    /// How many statements there are.
+    package var statementCount: Int { statements.count }
+
+    /// The first word of each statement, in lower case.
+    var firstWords: [(word: String, line: Int)] {
+        statements.map { tokens in
+            let line = Self.line(of: tokens[0].range.lowerBound, in: bytes)
+            if case .word(let word) = tokens[0].kind { return (word, line) }
+            return ("", line)
+        }
+    }
+
+    /// The statements with their parameters filled in, without semicolons.
+    ///
+    /// Throws a `ScriptProblem` for a parameter that this job does not have.
+    package func statements(with parameters: ScriptParameters) throws(ScriptProblem) -> [String] {
+        var texts: [String] = []
+        for tokens in statements {
+            var text: [UInt8] = []
+            var position = tokens[0].range.lowerBound
+            for token in tokens {
+                let filled: String
+                switch token.kind {
+                case .literalParameter(let name):
+                    guard let value = parameters.literal(name) else {
+                        throw ScriptProblem(
+                            file: file, line: Self.line(of: token.range.lowerBound, in: bytes),
+                            message: "the parameter '\(name)' has no value in a segment with this @split")
+                    }
+                    filled = SQL.literal(value)
+                case .identifierParameter: filled = SQL.identifier(parameters.workSchema)
+                default: continue
+                }
+                text += bytes[position..<token.range.lowerBound]
+                text += Array(filled.utf8)
+                position = token.range.upperBound
+            }
+            text += bytes[position..<tokens.last!.range.upperBound]
+            texts.append(String(decoding: text, as: UTF8.self))
+        }
+        return texts
+    }
+
+    /// The names of the parameters that it uses.
+    var parameterNames: Set<String> {
+        Set(
+            statements.joined().compactMap {
+                switch $0.kind {
+                case .literalParameter(let name), .identifierParameter(let name): name
+                default: nil
+                }
+            })
+    }
+
+    // MARK: Checks
+
+    private func parameterProblems() -> [ScriptProblem] {
+        statements.joined().compactMap { token in
+            let message: String
+            switch token.kind {
+            case .literalParameter(let name) where !ScriptParameters.literalNames.contains(name):
+                message =
+                    "unknown parameter ':'\(name)''; allowed are \(ScriptParameters.literalNames.sorted().joined(separator: ", "))"
+            case .identifierParameter(let name) where !ScriptParameters.identifierNames.contains(name):
+                message = "unknown parameter ':\"\(name)\"'; the only one of this form is :\"work\""
+            case .bareParameter(let name):
+                message = "the bare parameter ':\(name)' is refused; write :'\(name)' for a literal"
+            case .other(UInt8(ascii: "\\")):
+                message = "a backslash command of psql is not SQL"
+            default: return nil
+            }
+            return ScriptProblem(file: file, line: Self.line(of: token.range.lowerBound, in: bytes), message: message)
+        }
+    }
+
+    /// Words and literals that make a result depend on when it is computed, or on chance.
+    func volatilityProblems() -> [ScriptProblem] {
+        var problems: [ScriptProblem] = []
+        for tokens in statements {
+            for (index, token) in tokens.enumerated() {
+                let isCalled = index + 1 < tokens.count && tokens[index + 1].kind == .other(UInt8(ascii: "("))
+                let found: String
+                switch token.kind {
+                case .word(let word) where Self.volatileWords.contains(word): found = word
+                case .word(let word) where isCalled && Self.volatileFunctions.contains(word): found = "\(word)()"
+                case .string(let text) where Self.volatileLiterals.contains(text.lowercased()): found = "'\(text)'"
+                default: continue
+                }
+                problems.append(
+                    ScriptProblem(
+                        file: file, line: Self.line(of: token.range.lowerBound, in: bytes),
+                        message:
+                            "\(found) makes the result depend on when it is computed; use :'business_date' or :'cutoff'"
+                    ))
+            }
+        }
+        return problems
+    }
+
+    private static let volatileWords: Set<String> = [
+        "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp",
+    ]
+    private static let volatileFunctions: Set<String> = [
+        "now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "timeofday", "random", "setseed",
+        "gen_random_uuid", "nextval",
+    ]
+    private static let volatileLiterals: Set<String> = ["now", "today", "yesterday", "tomorrow"]
+
+    private static func line(of offset: Int, in bytes: [UInt8]) -> Int {
+        1 + bytes[..<min(offset, bytes.count)].count { $0 == UInt8(ascii: "\n") }
+    }
+}
+
+extension ScriptText {
+    /// What looks like `schema.table` in the statements, in lower case.
+    package var qualifiedNames: Set<String> {
+        var names: Set<String> = []
+        for tokens in tokenStatements {
+            for index in tokens.indices.dropLast(2) {
+                if case .word(let schema) = tokens[index].kind, tokens[index + 1].kind == .other(UInt8(ascii: ".")),
+                    case .word(let table) = tokens[index + 2].kind
+                {
+                    names.insert("\(schema).\(table)")
+                }
+            }
+        }
+        return names
+    }
+}

@@ -1,0 +1,61 @@
+import JobModel
+package import Ledger
+package import Postgres
+
+/// The transaction of one attempt, on the session that does its work.
+package enum WorkTransaction {
+    /// The run's snapshot cannot be imported any more: whoever held it is gone.
+    package struct SnapshotLost: Error, CustomStringConvertible, Sendable {
+        /// What people read.
+        package let description: String
+    }
+
+    /// What a transaction's statements see of others' commits.
+    package enum Isolation: String, Sendable {
+        /// The same for all of them: what was committed when the first began, or the imported snapshot.
+        case repeatableRead = "REPEATABLE READ"
+        /// What was committed when each began: what waits for a lock sees what the lock's last holder wrote.
+        case readCommitted = "READ COMMITTED"
+    }
+
+    /// Begins, in the run's snapshot or in a fresh one, and returns the transaction's id for `commit`. After `SnapshotLost`
+    /// the session can be used for another try.
+    ///
+    /// - Parameters:
+    ///   - tables: with a snapshot, the tables that the script reads; they are locked in ACCESS SHARE mode.
+    ///   - lockWait: how long these locks are waited for, a minute by default; then it is SQLSTATE 55P03.
+    package static func begin(
+        in session: PostgresSession, snapshotID: String?, locking tables: [String] = [],
+        lockWait: Duration? = nil, isolation: Isolation = .repeatableRead
+    ) async throws -> String {
+        var statements = ["BEGIN ISOLATION LEVEL \(isolation.rawValue)"]
+        if let snapshotID {
+            statements += Snapshot.import(snapshotID, locking: tables, within: lockWait ?? Snapshot.lockWait)
+        }
+        statements.append("SELECT pg_catalog.pg_current_xact_id()")
+        let begun = { try await session.execute(statements.joined(separator: "; "), action: "begin the work") }
+        let id = snapshotID == nil ? try await begun() : try await Snapshot.importing(in: session, begun)
+        return id.firstValue ?? ""
+    }
+
+    /// Inserts the result as the last statement and commits. False: the job was done before, and nothing of this attempt
+    /// remains.
+    package static func commit(
+        in session: PostgresSession, claim: Claim, workerID: String, transactionID: String, result: JobResult
+    ) async throws -> Bool {
+        let arguments = [
+            SQL.literal(claim.jobID.description), "\(claim.attempt)", SQL.literal(workerID), SQL.literal(transactionID),
+            "\(result.rows)", "\(result.bytes)", "\(result.durationMs)",
+            SQL.literal(String(decoding: try WireFormat.encode(result.parts), as: UTF8.self)),
+            SQL.literal(String(decoding: try WireFormat.encode(result.totals), as: UTF8.self)),
+        ]
+        do {
+            try await session.execute(
+                "SELECT bda.record_result(\(arguments.joined(separator: ", "))); COMMIT", action: "commit the result")
+            return true
+        } catch let error as PostgresError where error.isUniqueViolation {
+            try await session.execute("ROLLBACK", action: "roll back a job that was done before")
+            return false
+        }
+    }
+}
