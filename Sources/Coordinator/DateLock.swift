@@ -36,7 +36,7 @@ struct DateLock: Sendable {
     }
 
     private var key: String {
-        Ledger.dateLockKey(clientID: clientID, environment: environment, businessDate: businessDate)
+        RunStore.dateLockKey(clientID: clientID, environment: environment, businessDate: businessDate)
     }
 
     private var memberKey: String { "(\(key) # 1)" }

@@ -43,7 +43,7 @@ struct KafkaWatch: Service {
             // Repeated during an outage, because another run may have begun since.
             if !isNoted || outage != nil {
                 do {
-                    try await ledger.noteKafkaOutage(
+                    try await ledger.runs.noteKafkaOutage(
                         since: outage.map { Timestamp.text(of: $0) }, clientID: settings.clientID,
                         environment: settings.environment, businessDate: businessDate)
                     isNoted = true

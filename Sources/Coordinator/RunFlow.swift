@@ -76,14 +76,14 @@ struct RunFlow: Sendable {
     }
 
     private func runToContinue(_ request: Request) async throws -> (Found, isResumed: Bool) {
-        let runs = try await ledger.runs(
+        let runs = try await ledger.runs.runs(
             clientID: settings.clientID, environment: settings.environment, businessDate: request.businessDate,
             limit: 20)
         if var open = runs.first(where: { !$0.state.isFinal }) {
-            open.ownerNumber = try await ledger.takeOwnership(of: open.runID, owner: Self.ownerName)
+            open.ownerNumber = try await ledger.runs.takeOwnership(of: open.runID, owner: Self.ownerName)
             guard open.state != .running || open.graphAt != nil else {
                 // It had no jobs yet: nothing is lost by beginning anew.
-                _ = try await ledger.fail(
+                _ = try await ledger.runs.fail(
                     open, exitCode: Int(ExitCode.interrupted.rawValue),
                     reason: "its coordinator ended before the jobs were written", hint: nil)
                 return (.none, false)
@@ -122,14 +122,14 @@ struct RunFlow: Sendable {
             let jobs = try await planJobs(graph, of: selected, in: keeper)
             let snapshot = try await Snapshot.export(on: keeper, locking: tables)
             var run = newRun(request, snapshotID: snapshot.id)
-            try await ledger.insert(run)
-            run = try await ledger.run(run.runID) ?? run
+            try await ledger.runs.insert(run)
+            run = try await ledger.runs.run(run.runID) ?? run
             logger.info("run begun", metadata: logMetadata(run))
             do {
                 try await runChecks(.precheck, of: selected, for: run, in: keeper)
                 try await makeTables(selected, for: run)
-                try await ledger.insertGraph(graph, jobs: jobs, for: run)
-                run = try await ledger.run(run.runID) ?? run
+                try await ledger.jobs.insertGraph(graph, jobs: jobs, for: run)
+                run = try await ledger.runs.run(run.runID) ?? run
             } catch {
                 throw await ended(run, by: error)
             }
@@ -216,7 +216,7 @@ struct RunFlow: Sendable {
                 }
                 described.append((script, columns, try await Snapshot.tablesRead(by: [script], in: session)))
             }
-            try await ledger.insertScripts(described, for: run.runID)
+            try await ledger.runs.insertScripts(described, for: run.runID)
         } catch {
             await session.close()
             throw error
@@ -227,7 +227,7 @@ struct RunFlow: Sendable {
     /// Drops the schemas of ended runs that no view shows.
     private func dropSuperseded(on session: PostgresSession) async throws {
         for runID in try await RunSchema.existing(in: session) {
-            guard let run = try await ledger.run(runID), run.state.isFinal,
+            guard let run = try await ledger.runs.run(runID), run.state.isFinal,
                 run.clientID == settings.clientID, run.environment == settings.environment,
                 try await !RunSchema.isShown(runID, in: session)
             else { continue }
@@ -259,12 +259,12 @@ struct RunFlow: Sendable {
             } catch {
                 throw await ended(run, by: error)
             }
-            guard try await ledger.enterState(run, from: run.state, to: next) else { throw OwnershipLost() }
+            guard try await ledger.runs.enterState(run, from: run.state, to: next) else { throw OwnershipLost() }
             if await keepers.session(for: run.runID) != nil { try await letSnapshotGo(of: run) }
             run.state = next
             logger.debug("step recorded", metadata: logMetadata(run))
         }
-        return Summary(run: try await ledger.run(run.runID) ?? run, manifest: manifest, wasCompleteBefore: false)
+        return Summary(run: try await ledger.runs.run(run.runID) ?? run, manifest: manifest, wasCompleteBefore: false)
     }
 
     /// What an error means for the run: an interruption leaves it open to be resumed, and so does what may pass; anything
@@ -275,11 +275,13 @@ struct RunFlow: Sendable {
         await keepers.release()
         do {
             guard
-                try await ledger.fail(
+                try await ledger.runs.fail(
                     run, exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint)
             else { return failure }
-            try await ledger.removeKeepers(of: run.runID)
-            let failedJobs = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == .failed }
+            try await ledger.snapshots.removeKeepers(of: run.runID)
+            let failedJobs = try await ledger.status.notableJobs(of: run.runID, limit: 20).filter {
+                $0.state == .failed
+            }
             await messages.tellLast(
                 RunFailed(
                     exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint,
@@ -310,8 +312,8 @@ struct RunFlow: Sendable {
                     lastSnapshotLook = lookStart
                     needsSnapshot = try await lookAfterSnapshot(of: run)
                 }
-                counts = try await ledger.advance(run)
-                messages.request(try await ledger.takeDueRequests(run), of: run.context)
+                counts = try await ledger.jobs.advance(run)
+                messages.request(try await ledger.jobs.takeDueRequests(run), of: run.context)
             } catch let error as PostgresError where error.isRetryable || error.isConnectionLost {
                 logger.warning("unable to look at the ledger", metadata: [.error: "\(error)"])
                 try await Task.sleep(for: .seconds(1))
@@ -360,7 +362,7 @@ struct RunFlow: Sendable {
     }
 
     private func failure(of run: RunRecord) async throws -> RunFailure {
-        let failed = try await ledger.notableJobs(of: run.runID, limit: 20).filter { $0.state == .failed }
+        let failed = try await ledger.status.notableJobs(of: run.runID, limit: 20).filter { $0.state == .failed }
         if let lost = failed.first(where: { $0.code == "snapshot_lost" }) {
             return RunFailure(.snapshotLost, "snapshot_lost: \(lost.message ?? "")", hint: lost.hint)
         }
@@ -374,11 +376,11 @@ struct RunFlow: Sendable {
     }
 
     private func publishOwedEvents(of run: RunRecord) async throws {
-        let owed = try await ledger.owedEvents(of: run.runID, olderThanSeconds: 10, limit: 500)
+        let owed = try await ledger.results.owedEvents(of: run.runID, olderThanSeconds: 10, limit: 500)
         if owed.isEmpty { return }
         do {
             try await messages.publish(owed, of: run.context)
-            try await ledger.markEventsSent(owed.map(\.body.jobID))
+            try await ledger.results.markEventsSent(owed.map(\.body.jobID))
         } catch let error as KafkaError {
             logger.debug("unable to publish owed events", metadata: [.error: "\(error)"])
         }
@@ -388,18 +390,18 @@ struct RunFlow: Sendable {
     /// its former coordinator died or its session was lost, takes it over from a worker that does; when nobody does, the
     /// run is `snapshot_lost`. False: it is not needed any more.
     private func lookAfterSnapshot(of run: RunRecord) async throws -> Bool {
-        guard try await ledger.needsSnapshot(run.runID) else {
+        guard try await ledger.snapshots.needsSnapshot(run.runID) else {
             try await letSnapshotGo(of: run)
             return false
         }
         if await keepers.isHolding(run.runID) { return true }
-        let tables = try await ledger.vaultTables(of: run.runID)
+        let tables = try await ledger.snapshots.vaultTables(of: run.runID)
         let session = try await PostgresSession.connect(settings.database, purpose: "coordinator snapshot")
         do {
-            let (_, snapshot) = try await ledger.withSnapshot(of: run.runID) {
+            let (_, snapshot) = try await ledger.snapshots.withSnapshot(of: run.runID) {
                 try await Snapshot.adopt($0, on: session, locking: tables)
             }
-            try await ledger.setSnapshot(snapshot.id, of: run)
+            try await ledger.runs.setSnapshot(snapshot.id, of: run)
             await keepers.hold(snapshot, for: run.runID)
             logger.info("took the run's snapshot over from a worker that holds it", metadata: logMetadata(run))
             return true
@@ -412,7 +414,7 @@ struct RunFlow: Sendable {
 
     private func letSnapshotGo(of run: RunRecord) async throws {
         await keepers.release()
-        try await ledger.removeKeepers(of: run.runID)
+        try await ledger.snapshots.removeKeepers(of: run.runID)
         logger.debug("snapshot released", metadata: logMetadata(run))
     }
 
@@ -424,7 +426,7 @@ struct RunFlow: Sendable {
     ) async throws {
         let runner = CheckRunner(run: run)
         let findings = try await runner.findings(of: scripts.filter { $0.segment.kind == kind }, in: session)
-        for finding in findings { try await ledger.insert(finding, of: run.runID) }
+        for finding in findings { try await ledger.runs.insert(finding, of: run.runID) }
         let violated = findings.filter { $0.rows > 0 }
         for finding in violated where finding.severity == .warn {
             logger.warning(
@@ -444,10 +446,10 @@ struct RunFlow: Sendable {
     private func verify(_ run: RunRecord) async throws {
         let session = try await connect()
         do {
-            let recorded = try await ledger.scripts(of: run.runID)
+            let recorded = try await ledger.runs.scripts(of: run.runID)
             let archives = recorded.filter { $0.script.segment.kind == .archive }
-            let parts = try await ledger.parts(of: run.runID)
-            let totals = try await ledger.totals(of: run.runID)
+            let parts = try await ledger.results.parts(of: run.runID)
+            let totals = try await ledger.results.totals(of: run.runID)
             let verification = Verification(run: run, store: store)
             try await verification.checkParts(parts)
             try await session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", action: "begin the postchecks")
@@ -479,12 +481,12 @@ struct RunFlow: Sendable {
     }
 
     private func checkSchemaDrift(_ archives: [RunScript], of run: RunRecord) async throws {
-        let former = try await ledger.runs(
+        let former = try await ledger.runs.runs(
             clientID: run.clientID, environment: run.environment, businessDate: nil, limit: 20
         ).first { $0.state == .closed && $0.runID != run.runID }
         guard let former else { return }
         let known = Dictionary(
-            try await ledger.scripts(of: former.runID).map { ($0.script.segment.name, $0.columns) },
+            try await ledger.runs.scripts(of: former.runID).map { ($0.script.segment.name, $0.columns) },
             uniquingKeysWith: { first, _ in first })
         for archive in archives {
             guard let before = known[archive.script.segment.name], before != archive.columns else { continue }
@@ -506,21 +508,21 @@ struct RunFlow: Sendable {
     // MARK: Publication
 
     private func publish(_ run: RunRecord) async throws -> RunManifest {
-        let replaces = try await ledger.publishedRun(
+        let replaces = try await ledger.runs.publishedRun(
             clientID: run.clientID, environment: run.environment, businessDate: run.businessDate, except: run.runID)
-        let archives = try await ledger.scripts(of: run.runID).filter { $0.script.segment.kind == .archive }
-        let parts = Dictionary(grouping: try await ledger.parts(of: run.runID), by: \.jobID.segment)
-        let totals = Dictionary(grouping: try await ledger.totals(of: run.runID), by: \.jobID.segment)
+        let archives = try await ledger.runs.scripts(of: run.runID).filter { $0.script.segment.kind == .archive }
+        let parts = Dictionary(grouping: try await ledger.results.parts(of: run.runID), by: \.jobID.segment)
+        let totals = Dictionary(grouping: try await ledger.results.totals(of: run.runID), by: \.jobID.segment)
         let writer = ManifestWriter(run: run, store: store)
         let written = try await writer.write(
             datasets: archives.map { archive in
                 let name = archive.script.segment.name
                 return (archive, parts[name] ?? [], ControlTotal.sum((totals[name] ?? []).map(\.total)) ?? [])
-            }, warnings: try await ledger.warnings(of: run.runID), replaces: replaces)
-        try await ledger.setManifest(uri: written.uri, sha256: written.sha256, replaces: replaces, of: run)
+            }, warnings: try await ledger.runs.warnings(of: run.runID), replaces: replaces)
+        try await ledger.runs.setManifest(uri: written.uri, sha256: written.sha256, replaces: replaces, of: run)
         if run.isCompleteSet {
             try await publishViews(of: run)
-            try await writer.moveLatest(to: written) { try await ledger.assertOwner(run) }
+            try await writer.moveLatest(to: written) { try await ledger.runs.assertOwner(run) }
         }
         return written.manifest
     }
@@ -529,7 +531,7 @@ struct RunFlow: Sendable {
         let session = try await connect()
         do {
             try await session.execute(
-                "BEGIN; \(Ledger.ownerAssertion(run))", action: "begin the publication")
+                "BEGIN; \(RunStore.ownerAssertion(run))", action: "begin the publication")
             try await RunSchema(run).publishViews(
                 scripts.runTables(of: scripts.selected(systems: Set(run.systems))), in: session)
             try await session.execute("COMMIT", action: "publish the views")
@@ -545,7 +547,7 @@ struct RunFlow: Sendable {
         if manifest == nil, let object = try await store.get(run.layout.runManifest, limit: 64 << 20) {
             manifest = try WireFormat.decode(RunManifest.self, from: object.bytes, maximumBytes: 64 << 20)
         }
-        let recorded = try await ledger.run(run.runID) ?? run
+        let recorded = try await ledger.runs.run(run.runID) ?? run
         guard let manifest, let uri = recorded.manifestURI, let sha256 = recorded.manifestSHA256 else {
             throw RunFailure(.storeUnavailable, "the manifest of the published run \(run.runID) is not in the store")
         }
@@ -558,26 +560,26 @@ struct RunFlow: Sendable {
                 }), of: run.context)
         // Nobody looks after the run's events any more once this is recorded, and a worker that died owes some for ever.
         while true {
-            let owed = try await ledger.owedEvents(of: run.runID, olderThanSeconds: 0, limit: 500)
+            let owed = try await ledger.results.owedEvents(of: run.runID, olderThanSeconds: 0, limit: 500)
             if owed.isEmpty { break }
             try await messages.publish(owed, of: run.context)
-            try await ledger.markEventsSent(owed.map(\.body.jobID))
+            try await ledger.results.markEventsSent(owed.map(\.body.jobID))
         }
         // Kafka is there again, whoever notices first; a closed run's row is not written to any more.
-        try await ledger.noteKafkaOutage(
+        try await ledger.runs.noteKafkaOutage(
             since: nil, clientID: run.clientID, environment: run.environment, businessDate: run.businessDate)
     }
 
     /// Runs each history segment in a transaction of its own that ends with its result row, so that none runs twice.
     private func runHistory(of run: RunRecord) async throws {
-        let histories = try await ledger.scripts(of: run.runID).filter { $0.script.segment.kind == .history }
+        let histories = try await ledger.runs.scripts(of: run.runID).filter { $0.script.segment.kind == .history }
         if histories.isEmpty || !run.isCompleteSet { return }
         let session = try await connect()
         do {
             for history in histories {
                 let name = history.script.segment.name
                 let claim = Claim.ofCoordinator(JobID(run: run.runID, segment: name, partition: 0))
-                guard try await !ledger.hasResult(claim.jobID) else { continue }
+                guard try await !ledger.results.hasResult(claim.jobID) else { continue }
                 let start = ContinuousClock.now
                 // A history locks its table first; what another date's run has just written must then be seen.
                 let transactionID = try await WorkTransaction.begin(

@@ -16,13 +16,13 @@ struct StatusReport: Sendable {
         _ ledger: Ledger, clientID: String, environment: String, businessDate: BusinessDate?
     ) async throws -> StatusReport {
         var report = StatusReport(clientID: clientID, environment: environment, businessDate: businessDate)
-        report.run = try await ledger.runs(
+        report.run = try await ledger.runs.runs(
             clientID: clientID, environment: environment, businessDate: businessDate, limit: 1
         ).first
         guard let run = report.run else { return report }
-        report.counts = try await ledger.jobCounts(of: run.runID)
-        report.jobs = try await ledger.notableJobs(of: run.runID, limit: 20)
-        report.figures = try await ledger.datasetFigures(of: run.runID)
+        report.counts = try await ledger.status.jobCounts(of: run.runID)
+        report.jobs = try await ledger.status.notableJobs(of: run.runID, limit: 20)
+        report.figures = try await ledger.status.datasetFigures(of: run.runID)
         return report
     }
 

@@ -96,7 +96,7 @@ actor EventPublisher: Service {
         let noted = sent
         sent = []
         do {
-            try await ledger.markEventsSent(noted)
+            try await ledger.results.markEventsSent(noted)
         } catch {
             // The coordinator publishes them again, with the same ids.
             logger.debug("unable to note sent events", metadata: [.error: "\(error)"])

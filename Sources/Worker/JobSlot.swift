@@ -159,7 +159,7 @@ struct JobSlot: Sendable {
         var delay = Duration.milliseconds(100)
         while true {
             do {
-                let isMine = try await worker.ledger.endAttempt(
+                let isMine = try await worker.ledger.jobs.endAttempt(
                     claim, outcome: failure.outcome, code: failure.code, message: failure.message, hint: failure.hint)
                 guard isMine else {
                     logger.warning(

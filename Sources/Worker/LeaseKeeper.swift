@@ -32,13 +32,13 @@ struct LeaseKeeper: Service {
                 do {
                     let held: Set<JobID>
                     if isRenewal {
-                        held = try await worker.ledger.renew(
+                        held = try await worker.ledger.jobs.renew(
                             jobs.map { ($0.claim, $0.progress.rows) }, leaseSeconds: worker.settings.leaseSeconds)
                         lastRenewal = now
                         // Counted from before the statement was sent: never longer than the ledger's own count.
                         for job in jobs where held.contains(job.claim.jobID) { job.holdLease(until: now + lease) }
                     } else {
-                        held = try await worker.ledger.heldClaims(of: jobs.map(\.claim))
+                        held = try await worker.ledger.jobs.heldClaims(of: jobs.map(\.claim))
                     }
                     for job in jobs where !held.contains(job.claim.jobID) {
                         group.addTask { await stop(job, .claimLost) }

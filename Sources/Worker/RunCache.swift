@@ -21,7 +21,7 @@ actor RunCache {
 
     func run(_ runID: RunID) async throws -> RunRecord {
         if let run = runs[runID] { return run }
-        guard let run = try await ledger.run(runID) else { throw UnknownRun(runID: runID) }
+        guard let run = try await ledger.runs.run(runID) else { throw UnknownRun(runID: runID) }
         if runs.count >= Self.maximumRuns, let oldest = runs.keys.min() { forget(oldest) }
         runs[runID] = run
         return run
@@ -29,7 +29,7 @@ actor RunCache {
 
     func script(of segment: SegmentName, in run: RunRecord) async throws -> RunScript {
         if let script = scripts[run.runID]?[segment] { return script }
-        guard let script = try await ledger.script(of: segment, in: run.runID) else {
+        guard let script = try await ledger.runs.script(of: segment, in: run.runID) else {
             throw UnknownRun(runID: run.runID)
         }
         scripts[run.runID, default: [:]][segment] = script
@@ -44,7 +44,7 @@ actor RunCache {
             do { return try await body(id) } catch is WorkTransaction.SnapshotLost {}
         }
         // Its holder is gone, most likely the coordinator: the ledger knows who else has it.
-        let (id, value) = try await ledger.withSnapshot(of: run.runID, body)
+        let (id, value) = try await ledger.snapshots.withSnapshot(of: run.runID, body)
         snapshotIDs[run.runID] = id
         return value
     }

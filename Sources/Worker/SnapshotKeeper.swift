@@ -47,7 +47,7 @@ struct SnapshotKeeper: Service {
     /// What cannot be asked now is needed until the ledger says otherwise.
     private func isNeeded(_ kept: Kept) async throws -> Bool {
         do {
-            return try await worker.ledger.needsSnapshot(kept.runID)
+            return try await worker.ledger.snapshots.needsSnapshot(kept.runID)
         } catch let error as PostgresError {
             worker.logger.debug("unable to look whether the snapshot is needed", metadata: [.error: "\(error)"])
             return true
@@ -58,15 +58,16 @@ struct SnapshotKeeper: Service {
     private func keep() async throws -> Kept? {
         let (settings, ledger) = (worker.settings, worker.ledger)
         guard
-            let runID = try await ledger.runToKeep(clientID: settings.clientID, environment: settings.environment)
+            let runID = try await ledger.snapshots.runToKeep(
+                clientID: settings.clientID, environment: settings.environment)
         else { return nil }
-        let tables = try await ledger.vaultTables(of: runID)
+        let tables = try await ledger.snapshots.vaultTables(of: runID)
         let session = try await PostgresSession.connect(settings.database, purpose: "worker snapshot")
         do {
-            let (_, snapshot) = try await ledger.withSnapshot(of: runID) {
+            let (_, snapshot) = try await ledger.snapshots.withSnapshot(of: runID) {
                 try await Snapshot.adopt($0, on: session, locking: tables)
             }
-            try await ledger.noteKeeper(
+            try await ledger.snapshots.noteKeeper(
                 snapshot.id, heldBy: try await session.backend(), of: runID, workerID: settings.workerID)
             worker.logger.debug(
                 "keeping the run's snapshot", metadata: [.runID: "\(runID)", .snapshotID: "\(snapshot.id)"])
@@ -80,7 +81,7 @@ struct SnapshotKeeper: Service {
     private func letGo(_ kept: Kept) async {
         await kept.snapshot.release()
         do {
-            try await worker.ledger.removeKeepers(of: kept.runID, workerID: worker.settings.workerID)
+            try await worker.ledger.snapshots.removeKeepers(of: kept.runID, workerID: worker.settings.workerID)
         } catch {
             // The coordinator removes it when nobody needs the snapshot any more.
             worker.logger.debug("unable to remove the note of a kept snapshot", metadata: [.error: "\(error)"])

@@ -80,7 +80,7 @@ struct WorkerContext: Sendable {
     /// Claims a job for a slot's session.
     func claim(_ jobID: JobID?, backend: PostgresSession.Backend) async throws -> Taken? {
         let leaseEnd = ContinuousClock.now + .seconds(settings.leaseSeconds)
-        return try await ledger.claim(
+        return try await ledger.jobs.claim(
             jobID, clientID: settings.clientID, environment: settings.environment, workerID: settings.workerID,
             backend: backend, leaseSeconds: settings.leaseSeconds
         ).map { Taken(claim: $0, leaseEnd: leaseEnd) }

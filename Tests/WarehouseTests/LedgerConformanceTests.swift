@@ -96,7 +96,7 @@ private struct Sequence {
             rowsPerPart: 10, uploadPartBytes: 5 << 20, compression: .none, compressionLevel: nil, output: "file:///x",
             outputPrefix: "billing", maxAttempts: 2, retryBaseSeconds: 1, retryMaxSeconds: 1, jobTimeoutSeconds: 60,
             owner: "test", snapshotID: nil)
-        try await ledger.insert(run)
+        try await ledger.runs.insert(run)
         let names = try ["tripica.a", "tripica.b", "tripica.c"].map { try SegmentName($0) }
         let segments = [
             Segment(name: names[0], kind: .`init`, reads: .run),
@@ -104,7 +104,7 @@ private struct Sequence {
             Segment(name: names[2], kind: .`init`, needs: [names[1]], split: .none, reads: .run),
         ]
         let graph = JobGraph(segments: segments, systems: ["tripica"], partitionCount: 2)
-        try await ledger.insertGraph(
+        try await ledger.jobs.insertGraph(
             graph,
             jobs: graph.segments.map {
                 PlannedJobs(segment: $0.name, jobs: Array(repeating: (nil, nil), count: graph.jobCount(of: $0)))
@@ -172,7 +172,7 @@ private struct Sequence {
         if free.count < 2 { try await add(try await PostgresSession.connect(role, purpose: "test work")) }
         let idle = model.sessions.filter { $0.value == nil }.keys.sorted()
         let session = idle[random(idle.count)]
-        let real = try await ledger.claim(
+        let real = try await ledger.jobs.claim(
             job.map { jobs[$0] }, clientID: run.clientID, environment: "dev", workerID: "w",
             backend: try await sessions[session]!.backend(), leaseSeconds: 150)
         let expected = model.claim(job, worker: 0, session: session, lease: 150, now: now)
@@ -276,7 +276,7 @@ private struct Sequence {
     private mutating func renew() async throws {
         let some = held.suffix(6).filter { _ in random(2) == 0 }
         guard !some.isEmpty else { return }
-        let real = try await ledger.renew(some.map { ($0.real, 0) }, leaseSeconds: 150)
+        let real = try await ledger.jobs.renew(some.map { ($0.real, 0) }, leaseSeconds: 150)
         let expected = model.renew(some.map(\.model.id), lease: 150, now: now)
         // The caller counts the last claim of a job that is done as held, too.
         let done = some.map(\.model.id).filter {
@@ -292,7 +292,7 @@ private struct Sequence {
         let claim = held[held.count - 1 - random(min(5, held.count))]
         // One that has inserted its result keeps its row; whoever ends the attempt ends its session.
         let outcome = [JobOutcome.retry(after: 50), .retry(after: 50), .interrupted, .rejected][random(4)]
-        let real = try await ledger.endAttempt(claim.real, outcome: outcome, code: "x", message: "m", hint: nil)
+        let real = try await ledger.jobs.endAttempt(claim.real, outcome: outcome, code: "x", message: "m", hint: nil)
         let expected = model.endAttempt(claim.model.id, outcome: outcome, now: now)
         try same(real, expected, "end of an attempt")
         note(expected ? "end ok" : "end refused", "\(claim.model.id) \(outcome.name)")
@@ -311,7 +311,7 @@ private struct Sequence {
         var expected: [JobState: Int]?
         do { expected = try model.advance(owner: number, now: now) } catch {}
         do {
-            let real = try await ledger.advance(record)
+            let real = try await ledger.jobs.advance(record)
             let counts: [JobState: Int] = [
                 .blocked: real.blocked, .ready: real.ready, .running: real.running, .done: real.done,
                 .failed: real.failed,
@@ -338,7 +338,7 @@ private struct Sequence {
     private mutating func changeRun() async throws {
         switch random(10) {
         case 0...3:
-            try same(try await ledger.takeOwnership(of: run.runID, owner: "x"), model.takeOwnership(), "owner")
+            try same(try await ledger.runs.takeOwnership(of: run.runID, owner: "x"), model.takeOwnership(), "owner")
             note("owner")
         case 4...5:
             let (record, number) = owner()
@@ -347,7 +347,7 @@ private struct Sequence {
             do { expected = try model.fail(owner: number, as: state) } catch {}
             var real: Bool?
             do {
-                real = try await ledger.fail(record, state: state, exitCode: 11, reason: "", hint: nil)
+                real = try await ledger.runs.fail(record, state: state, exitCode: 11, reason: "", hint: nil)
             } catch is OwnershipLost {}
             try same(real, expected, "failure")
             note(expected == true ? "failed" : "fail refused")
@@ -358,7 +358,7 @@ private struct Sequence {
             var expected: Bool?
             do { expected = try model.enterState(owner: number, from: from, to: to) } catch {}
             var real: Bool?
-            do { real = try await ledger.enterState(record, from: from, to: to) } catch is OwnershipLost {}
+            do { real = try await ledger.runs.enterState(record, from: from, to: to) } catch is OwnershipLost {}
             try same(real, expected, "step")
             note(expected == true ? "step entered" : "step refused", "\(from) to \(to)")
         }

@@ -32,13 +32,13 @@ private struct LedgerFixture {
                 output: "file:///x",
                 outputPrefix: "billing", maxAttempts: maxAttempts, retryBaseSeconds: 1, retryMaxSeconds: 1,
                 jobTimeoutSeconds: 60, owner: "test", snapshotID: nil)
-            try await ledger.insert(run)
+            try await ledger.runs.insert(run)
             let segment = Segment(name: try SegmentName("tripica.work"), kind: .`init`, reads: .run)
             let graph = JobGraph(segments: [segment], systems: ["tripica"], partitionCount: count)
-            try await ledger.insertGraph(
+            try await ledger.jobs.insertGraph(
                 graph, jobs: [PlannedJobs(segment: segment.name, jobs: Array(repeating: (nil, nil), count: count))],
                 for: run)
-            _ = try await ledger.advance(run)
+            _ = try await ledger.jobs.advance(run)
             let fixture = LedgerFixture(
                 role: role, ledger: ledger, run: run,
                 jobs: (0..<count).map { JobID(run: runID, segment: segment.name, partition: $0) })
@@ -53,7 +53,7 @@ private struct LedgerFixture {
     func claim(_ job: JobID?, for session: PostgresSession, worker: String = "w", lease: Int = 30) async throws
         -> Claim?
     {
-        try await ledger.claim(
+        try await ledger.jobs.claim(
             job, clientID: "acme", environment: "dev", workerID: worker, backend: try await session.backend(),
             leaseSeconds: lease)
     }
@@ -96,7 +96,7 @@ struct LedgerTests {
                         let session = try await fixture.session()
                         let ledger = Ledger(fixture.role, purpose: "claimer \(number)")
                         var mine: [JobID] = []
-                        while let claim = try await ledger.claim(
+                        while let claim = try await ledger.jobs.claim(
                             nil, clientID: "acme", environment: "dev", workerID: "w\(number)",
                             backend: try await session.backend(), leaseSeconds: 30)
                         { mine.append(claim.jobID) }
@@ -130,7 +130,7 @@ struct LedgerTests {
             let session = try await fixture.session()
             let backend = try await session.backend()
             #expect(
-                try await fixture.ledger.claim(
+                try await fixture.ledger.jobs.claim(
                     fixture.jobs[0], clientID: "other", environment: "dev", workerID: "w", backend: backend,
                     leaseSeconds: 30) == nil)
             let claim = try #require(try await fixture.claim(fixture.jobs[0], for: session))
@@ -161,11 +161,11 @@ struct LedgerTests {
                     result: JobResult(rows: 0, bytes: 0, durationMs: 0, parts: [], totals: []))
             }
             #expect(
-                try await fixture.ledger.endAttempt(first, outcome: .rejected, code: "x", message: "x", hint: nil)
+                try await fixture.ledger.jobs.endAttempt(first, outcome: .rejected, code: "x", message: "x", hint: nil)
                     == false)
-            #expect(try await fixture.ledger.renew([(first, 0)], leaseSeconds: 30).isEmpty)
+            #expect(try await fixture.ledger.jobs.renew([(first, 0)], leaseSeconds: 30).isEmpty)
             #expect(try await fixture.commit(second, in: successor))
-            #expect(try await fixture.ledger.advance(fixture.run).done == 1)
+            #expect(try await fixture.ledger.jobs.advance(fixture.run).done == 1)
             await successor.close()
         }
     }
@@ -205,17 +205,17 @@ struct LedgerTests {
                 zombies.append((session, claim, try await WorkTransaction.begin(in: session, snapshotID: nil)))
             }
             #expect(
-                try await fixture.ledger.endAttempt(
+                try await fixture.ledger.jobs.endAttempt(
                     zombies[0].1, outcome: .retry(after: 0), code: "connection_lost", message: "m", hint: nil))
             try await fixture.expireLease(of: fixture.jobs[1])
-            #expect(try await fixture.ledger.advance(fixture.run).failed == 2)
+            #expect(try await fixture.ledger.jobs.advance(fixture.run).failed == 2)
             for (session, claim, transaction) in zombies {
                 await #expect(throws: PostgresError.self) {
                     try await WorkTransaction.commit(
                         in: session, claim: claim, workerID: "w", transactionID: transaction,
                         result: JobResult(rows: 0, bytes: 0, durationMs: 0, parts: [], totals: []))
                 }
-                #expect(try await !fixture.ledger.hasResult(claim.jobID))
+                #expect(try await !fixture.ledger.results.hasResult(claim.jobID))
             }
         }
     }
@@ -231,7 +231,7 @@ struct LedgerTests {
             try await fixture.endFormerSessions(of: successor, in: second)
             #expect(try await first.execute("SELECT 1", action: "look").firstValue == "1")
             #expect(try await fixture.commit(successor, in: second) == false)
-            #expect(try await fixture.ledger.advance(fixture.run).done == 1)
+            #expect(try await fixture.ledger.jobs.advance(fixture.run).done == 1)
             let outcomes = try await first.execute("SELECT outcome FROM bda.attempt ORDER BY attempt", action: "read")
                 .rows
             #expect(outcomes.map { $0[0] } == ["completed", "lost"])
@@ -244,10 +244,10 @@ struct LedgerTests {
         try await LedgerFixture.with(jobs: 1) { fixture in
             let session = try await fixture.session()
             _ = try #require(try await fixture.claim(nil, for: session))
-            #expect(try await fixture.ledger.takeDueRequests(fixture.run).isEmpty)
+            #expect(try await fixture.ledger.jobs.takeDueRequests(fixture.run).isEmpty)
             try await fixture.expireLease(of: fixture.jobs[0])
-            #expect(try await fixture.ledger.takeDueRequests(fixture.run) == fixture.jobs)
-            #expect(try await fixture.ledger.takeDueRequests(fixture.run).isEmpty)
+            #expect(try await fixture.ledger.jobs.takeDueRequests(fixture.run) == fixture.jobs)
+            #expect(try await fixture.ledger.jobs.takeDueRequests(fixture.run).isEmpty)
             await session.close()
         }
     }
@@ -258,8 +258,11 @@ struct LedgerTests {
             let claim = try #require(try await fixture.claim(fixture.jobs[0], for: first))
             #expect(try await fixture.commit(claim, in: first))
             #expect(try await fixture.commit(claim, in: second) == false)
-            #expect(try await fixture.ledger.parts(of: fixture.run.runID).count == 1)
-            #expect(try await fixture.ledger.totals(of: fixture.run.runID).map(\.total.amount.description) == ["0.10"])
+            #expect(try await fixture.ledger.results.parts(of: fixture.run.runID).count == 1)
+            #expect(
+                try await fixture.ledger.results.totals(of: fixture.run.runID).map(\.total.amount.description) == [
+                    "0.10"
+                ])
             #expect(try await fixture.claim(fixture.jobs[0], for: second) == nil)
             for session in [first, second] { await session.close() }
         }
@@ -287,18 +290,19 @@ struct LedgerTests {
             let session = try await fixture.session()
             let interrupted = try #require(try await fixture.claim(nil, for: session))
             #expect(
-                try await fixture.ledger.endAttempt(
+                try await fixture.ledger.jobs.endAttempt(
                     interrupted, outcome: .interrupted, code: "shutdown", message: "", hint: nil))
             for attempt in 2...3 {
                 let claim = try #require(try await fixture.claim(nil, for: session))
                 #expect(claim.attempt == attempt)
                 #expect(
-                    try await fixture.ledger.endAttempt(
+                    try await fixture.ledger.jobs.endAttempt(
                         claim, outcome: .retry(after: 0), code: "40001", message: "m", hint: "h"))
             }
             #expect(try await fixture.claim(nil, for: session) == nil)
-            #expect(try await fixture.ledger.advance(fixture.run).failed == 1)
-            let failed = try #require(try await fixture.ledger.notableJobs(of: fixture.run.runID, limit: 5).first)
+            #expect(try await fixture.ledger.jobs.advance(fixture.run).failed == 1)
+            let failed = try #require(
+                try await fixture.ledger.status.notableJobs(of: fixture.run.runID, limit: 5).first)
             #expect(failed.state == .failed)
             #expect(failed.message == "m")
             await session.close()
@@ -316,9 +320,10 @@ struct LedgerTests {
             }
             let session = try await fixture.session()
             #expect(try await fixture.claim(nil, for: session) == nil)
-            #expect(try await fixture.ledger.advance(fixture.run).failed == 1)
+            #expect(try await fixture.ledger.jobs.advance(fixture.run).failed == 1)
             #expect(
-                try await fixture.ledger.notableJobs(of: fixture.run.runID, limit: 1).first?.code == "attempts_used_up")
+                try await fixture.ledger.status.notableJobs(of: fixture.run.runID, limit: 1).first?.code
+                    == "attempts_used_up")
             await session.close()
         }
     }
@@ -330,19 +335,19 @@ struct LedgerTests {
             let lost = try #require(try await fixture.claim(fixture.jobs[0], for: first))
             let kept = try #require(try await fixture.claim(fixture.jobs[1], for: second))
             let both = Set(fixture.jobs)
-            #expect(try await fixture.ledger.heldClaims(of: [lost, kept]) == both)
+            #expect(try await fixture.ledger.jobs.heldClaims(of: [lost, kept]) == both)
             try await fixture.expireLease(of: fixture.jobs[0])
             // Overdue is not lost: nobody has taken it.
-            #expect(try await fixture.ledger.heldClaims(of: [lost, kept]) == both)
+            #expect(try await fixture.ledger.jobs.heldClaims(of: [lost, kept]) == both)
             let taken = try #require(try await fixture.claim(fixture.jobs[0], for: second, worker: "another"))
-            #expect(try await fixture.ledger.heldClaims(of: [lost, kept]) == [fixture.jobs[1]])
-            #expect(try await fixture.ledger.renew([(lost, 1), (kept, 2)], leaseSeconds: 30) == [fixture.jobs[1]])
+            #expect(try await fixture.ledger.jobs.heldClaims(of: [lost, kept]) == [fixture.jobs[1]])
+            #expect(try await fixture.ledger.jobs.renew([(lost, 1), (kept, 2)], leaseSeconds: 30) == [fixture.jobs[1]])
             #expect(try await fixture.commit(kept, in: first))
-            _ = try await fixture.ledger.advance(fixture.run)
-            #expect(try await fixture.ledger.heldClaims(of: [lost, kept, taken]) == both)
-            #expect(try await fixture.ledger.renew([(lost, 1), (kept, 2)], leaseSeconds: 30) == [fixture.jobs[1]])
-            _ = try await fixture.ledger.fail(fixture.run, exitCode: 11, reason: "r", hint: nil)
-            #expect(try await fixture.ledger.heldClaims(of: [lost, taken]).isEmpty)
+            _ = try await fixture.ledger.jobs.advance(fixture.run)
+            #expect(try await fixture.ledger.jobs.heldClaims(of: [lost, kept, taken]) == both)
+            #expect(try await fixture.ledger.jobs.renew([(lost, 1), (kept, 2)], leaseSeconds: 30) == [fixture.jobs[1]])
+            _ = try await fixture.ledger.runs.fail(fixture.run, exitCode: 11, reason: "r", hint: nil)
+            #expect(try await fixture.ledger.jobs.heldClaims(of: [lost, taken]).isEmpty)
             for session in [first, second] { await session.close() }
         }
     }
@@ -352,17 +357,17 @@ struct LedgerTests {
             let session = try await fixture.session()
             let claim = try #require(try await fixture.claim(nil, for: session))
             #expect(
-                try await fixture.ledger.endAttempt(
+                try await fixture.ledger.jobs.endAttempt(
                     claim, outcome: .retry(after: 3600), code: "x", message: "", hint: nil))
             #expect(try await fixture.claim(claim.jobID, for: session) == nil)
-            #expect(try await fixture.ledger.takeDueRequests(fixture.run).isEmpty)
+            #expect(try await fixture.ledger.jobs.takeDueRequests(fixture.run).isEmpty)
             await session.close()
         }
     }
 
     @Test func nothingOfARunThatHasEndedIsClaimed() async throws {
         try await LedgerFixture.with(jobs: 1) { fixture in
-            #expect(try await fixture.ledger.fail(fixture.run, exitCode: 11, reason: "r", hint: nil))
+            #expect(try await fixture.ledger.runs.fail(fixture.run, exitCode: 11, reason: "r", hint: nil))
             let session = try await fixture.session()
             #expect(try await fixture.claim(nil, for: session) == nil)
             #expect(try await fixture.claim(fixture.jobs[0], for: session) == nil)
@@ -372,40 +377,44 @@ struct LedgerTests {
 
     @Test func aFormerOwnerChangesNothing() async throws {
         try await LedgerFixture.with(jobs: 1) { fixture in
-            let number = try await fixture.ledger.takeOwnership(of: fixture.run.runID, owner: "another")
+            let number = try await fixture.ledger.runs.takeOwnership(of: fixture.run.runID, owner: "another")
             #expect(number == 2)
-            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.advance(fixture.run) }
-            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.takeDueRequests(fixture.run) }
+            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.jobs.advance(fixture.run) }
+            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.jobs.takeDueRequests(fixture.run) }
             await #expect(throws: OwnershipLost.self) {
-                try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified)
+                try await fixture.ledger.runs.enterState(fixture.run, from: .running, to: .verified)
             }
             await #expect(throws: OwnershipLost.self) {
-                try await fixture.ledger.fail(fixture.run, exitCode: 1, reason: "", hint: nil)
+                try await fixture.ledger.runs.fail(fixture.run, exitCode: 1, reason: "", hint: nil)
             }
-            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.setSnapshot("x", of: fixture.run) }
             await #expect(throws: OwnershipLost.self) {
-                try await fixture.ledger.setManifest(uri: "u", sha256: "s", replaces: nil, of: fixture.run)
+                try await fixture.ledger.runs.setSnapshot("x", of: fixture.run)
             }
-            let run = try #require(try await fixture.ledger.run(fixture.run.runID))
+            await #expect(throws: OwnershipLost.self) {
+                try await fixture.ledger.runs.setManifest(uri: "u", sha256: "s", replaces: nil, of: fixture.run)
+            }
+            let run = try #require(try await fixture.ledger.runs.run(fixture.run.runID))
             #expect(run.state == .running && run.snapshotID == nil && run.manifestURI == nil)
         }
     }
 
     @Test func aRunWhosePublicationHasBegunCannotFail() async throws {
         try await LedgerFixture.with(jobs: 1) { fixture in
-            #expect(try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified))
-            try await fixture.ledger.setManifest(uri: "u", sha256: "s", replaces: nil, of: fixture.run)
-            #expect(try await !fixture.ledger.fail(fixture.run, state: .cancelled, exitCode: 31, reason: "", hint: nil))
-            #expect(try await fixture.ledger.run(fixture.run.runID)?.state == .verified)
+            #expect(try await fixture.ledger.runs.enterState(fixture.run, from: .running, to: .verified))
+            try await fixture.ledger.runs.setManifest(uri: "u", sha256: "s", replaces: nil, of: fixture.run)
+            #expect(
+                try await !fixture.ledger.runs.fail(fixture.run, state: .cancelled, exitCode: 31, reason: "", hint: nil)
+            )
+            #expect(try await fixture.ledger.runs.run(fixture.run.runID)?.state == .verified)
         }
     }
 
     @Test func aStepIsEnteredOnce() async throws {
         try await LedgerFixture.with(jobs: 1) { fixture in
-            let first = try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified)
-            let second = try await fixture.ledger.enterState(fixture.run, from: .running, to: .verified)
+            let first = try await fixture.ledger.runs.enterState(fixture.run, from: .running, to: .verified)
+            let second = try await fixture.ledger.runs.enterState(fixture.run, from: .running, to: .verified)
             #expect(first && !second)
-            #expect(try await fixture.ledger.run(fixture.run.runID)?.state == .verified)
+            #expect(try await fixture.ledger.runs.run(fixture.run.runID)?.state == .verified)
         }
     }
 
@@ -414,7 +423,7 @@ struct LedgerTests {
             var generator = SystemRandomNumberGenerator()
             var second = fixture.run
             second.runID = RunID(millisecondsSince1970: 2_000_000_000_000, using: &generator)
-            let error = await #expect(throws: PostgresError.self) { try await fixture.ledger.insert(second) }
+            let error = await #expect(throws: PostgresError.self) { try await fixture.ledger.runs.insert(second) }
             #expect(error?.isUniqueViolation == true)
         }
     }
@@ -424,12 +433,15 @@ struct LedgerTests {
             let session = try await fixture.session()
             let claim = try #require(try await fixture.claim(nil, for: session))
             #expect(try await fixture.commit(claim, in: session))
-            _ = try await fixture.ledger.advance(fixture.run)
-            let owed = try await fixture.ledger.owedEvents(of: fixture.run.runID, olderThanSeconds: 0, limit: 10)
+            _ = try await fixture.ledger.jobs.advance(fixture.run)
+            let owed = try await fixture.ledger.results.owedEvents(
+                of: fixture.run.runID, olderThanSeconds: 0, limit: 10)
             #expect(owed.map(\.body.jobID) == fixture.jobs)
             #expect(owed[0].body.totals.map(\.amount.description) == ["0.10"])
-            try await fixture.ledger.markEventsSent(fixture.jobs)
-            #expect(try await fixture.ledger.owedEvents(of: fixture.run.runID, olderThanSeconds: 0, limit: 10).isEmpty)
+            try await fixture.ledger.results.markEventsSent(fixture.jobs)
+            #expect(
+                try await fixture.ledger.results.owedEvents(of: fixture.run.runID, olderThanSeconds: 0, limit: 10)
+                    .isEmpty)
             await session.close()
         }
     }

@@ -27,7 +27,7 @@ struct CancelCommand: AsyncParsableCommand {
             try await environment.checkLedger()
             let businessDate = try environment.businessDate(date)
             let ledger = Ledger(settings.database, purpose: "coordinator cancel")
-            let run = try await ledger.runs(
+            let run = try await ledger.runs.runs(
                 clientID: settings.clientID, environment: settings.environment, businessDate: businessDate, limit: 20
             ).first { !$0.state.isFinal }
             guard var run else {
@@ -38,8 +38,8 @@ struct CancelCommand: AsyncParsableCommand {
                 .usage, "run \(run.runID) is published already, or is being published",
                 hint: "finish it with 'bda-coordinator run --date \(date)'")
             guard !run.state.isPublished else { throw isPublished }
-            run.ownerNumber = try await ledger.takeOwnership(of: run.runID, owner: "cancel")
-            let isCancelled = try await ledger.fail(
+            run.ownerNumber = try await ledger.runs.takeOwnership(of: run.runID, owner: "cancel")
+            let isCancelled = try await ledger.runs.fail(
                 run, state: .cancelled, exitCode: Int(ExitCode.interrupted.rawValue), reason: "cancelled by a person",
                 hint: nil)
             await ledger.close()

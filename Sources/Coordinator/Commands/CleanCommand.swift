@@ -58,7 +58,7 @@ private struct Cleaner {
     func removeSchemas(in session: PostgresSession) async throws -> Int {
         var count = 0
         for runID in try await RunSchema.existing(in: session) {
-            let run = try await ledger.run(runID)
+            let run = try await ledger.runs.run(runID)
             guard run?.state.isFinal ?? false, try await !RunSchema.isShown(runID, in: session) else { continue }
             if isApplied { try await RunSchema.drop(runID, in: session) }
             print("schema: \(verb) \(runID.schemaName)")
@@ -69,11 +69,11 @@ private struct Cleaner {
 
     /// The files of runs that failed or were cancelled, and everything about runs that are too old.
     func removeRuns() async throws -> Int {
-        let newest = try await ledger.newestPublishedDate(
+        let newest = try await ledger.runs.newestPublishedDate(
             clientID: settings.clientID, environment: settings.environment)
         let oldest = settings.retentionDays > 0 ? newest?.adding(days: -settings.retentionDays) : nil
         var count = 0
-        for run in try await ledger.endedRuns(clientID: settings.clientID, environment: settings.environment) {
+        for run in try await ledger.runs.endedRuns(clientID: settings.clientID, environment: settings.environment) {
             let isTooOld = oldest.map { run.businessDate < $0 } ?? false
             guard isTooOld || !run.state.isPublished else { continue }
             let named = try await runNamed(by: run.layout.latestOfDate)
@@ -84,7 +84,7 @@ private struct Cleaner {
             }
             let keys = try await keys(of: run)
             if isApplied { for key in keys { try await store.delete(key) } }
-            if isTooOld, isApplied { try await ledger.remove(run.runID) }
+            if isTooOld, isApplied { try await ledger.runs.remove(run.runID) }
             guard isTooOld || !keys.isEmpty else { continue }
             let ledgerRows = isTooOld ? " and its ledger rows" : ""
             print(
@@ -101,7 +101,7 @@ private struct Cleaner {
         var count = 0
         for upload in try await store.pendingUploads(prefix: settings.outputPrefix) {
             let runID = ObjectLayout.runID(ofKey: upload.key)
-            let run = if let runID { try await ledger.run(runID) } else { nil as RunRecord? }
+            let run = if let runID { try await ledger.runs.run(runID) } else { nil as RunRecord? }
             guard run?.state.isFinal ?? false || upload.startedAt < dayAgo else { continue }
             if isApplied { try await store.abort(upload) }
             print("upload: \(verb) \(upload.key), begun \(Timestamp.text(of: upload.startedAt))")
@@ -117,7 +117,7 @@ private struct Cleaner {
 
     /// A run's keys, manifests first, so that an interrupted removal leaves no manifest of missing files.
     private func keys(of run: RunRecord) async throws -> [String] {
-        let datasets = try await ledger.scripts(of: run.runID).map(\.script.segment).filter { $0.kind == .archive }
+        let datasets = try await ledger.runs.scripts(of: run.runID).map(\.script.segment).filter { $0.kind == .archive }
         var keys: [String] = []
         for folder in [run.layout.manifestFolder] + datasets.map({ run.layout.folder(of: $0.name) }) {
             keys += try await store.list(prefix: folder).map(\.key)

@@ -157,7 +157,7 @@ struct RunProgram: Sendable {
 
     private func figures(of runID: RunID) async throws -> [DatasetFigures] {
         let ledger = Ledger(environment.settings.database, purpose: "coordinator")
-        let figures = try await ledger.datasetFigures(of: runID)
+        let figures = try await ledger.status.datasetFigures(of: runID)
         await ledger.close()
         return figures
     }

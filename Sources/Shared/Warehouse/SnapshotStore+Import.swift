@@ -1,7 +1,7 @@
 package import JobModel
 package import Ledger
 
-extension Ledger {
+extension SnapshotStore {
     /// Calls `body` with the ids under which the run's snapshot may be alive, one after the other, until it does not throw
     /// `SnapshotLost`: the run's own, then its keepers', the newest first. Ids that are noted meanwhile are tried as well.
     ///

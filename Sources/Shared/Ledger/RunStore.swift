@@ -1,112 +1,32 @@
-package import Scripts
 import Foundation
 package import JobModel
 import Postgres
+package import Scripts
 
-/// What a check found.
-package struct Finding: Sendable, Hashable {
-    /// The segment.
-    package var segment: SegmentName
-    /// What violating rows mean.
-    package var severity: Severity
-    /// What to do about it.
-    package var hint: String?
-    /// All violating rows.
-    package var rows: Int
-    /// The first of them.
-    package var columns: [String]
-    /// The first violating rows, values by column; nil is NULL.
-    package var sample: [[String?]]
+/// The runs of the ledger: their rows, scripts and findings, who owns them, and the steps that they take.
+package struct RunStore: Sendable {
+    let connection: LedgerConnection
 
-    /// A finding of a check.
-    package init(
-        segment: SegmentName, severity: Severity, hint: String?, rows: Int, columns: [String], sample: [[String?]]
-    ) {
-        self.segment = segment
-        self.severity = severity
-        self.hint = hint
-        self.rows = rows
-        self.columns = columns
-        self.sample = sample
+    /// A run by its id.
+    package func run(_ runID: RunID) async throws -> RunRecord? {
+        try await connection.query(
+            "SELECT \(RunRecord.columns) FROM bda.run WHERE run_id = $1", [runID.description], action: "read a run"
+        ).records.first.map { try RunRecord($0) }
     }
-}
 
-/// Another coordinator has taken the run over; this one changes nothing any more.
-package struct OwnershipLost: Error, CustomStringConvertible, Sendable {
-    /// What people read.
-    package let description = "another coordinator has taken the run over"
-
-    /// Said by the ledger.
-    package init() {}
-}
-
-/// One segment's jobs as they are written to the ledger.
-package struct PlannedJobs: Sendable {
-    /// The segment.
-    package var segment: SegmentName
-    /// One an entry, with its page range if it is split by pages.
-    package var jobs: [(pageFrom: Int?, pageTo: Int?)]
-    /// What one of them is expected to take when no former run knows it.
-    package var expectedSeconds: Double
-
-    /// The jobs of a segment.
-    package init(segment: SegmentName, jobs: [(pageFrom: Int?, pageTo: Int?)], expectedSeconds: Double = 1) {
-        self.segment = segment
-        self.jobs = jobs
-        self.expectedSeconds = expectedSeconds
+    /// The newest runs of a client and environment, newest first; of one date, or of all.
+    package func runs(
+        clientID: String, environment: String, businessDate: BusinessDate?, limit: Int
+    ) async throws -> [RunRecord] {
+        try await connection.query(
+            """
+            SELECT \(RunRecord.columns) FROM bda.run
+            WHERE client_id = $1 AND environment = $2 AND ($3::date IS NULL OR business_date = $3::date)
+            ORDER BY run_id DESC LIMIT $4::int
+            """, [clientID, environment, businessDate?.description, "\(limit)"], action: "read the runs"
+        ).records.map { try RunRecord($0) }
     }
-}
 
-/// How many jobs of a run are in each state.
-package struct JobCounts: Sendable, Hashable {
-    /// Waiting for other jobs.
-    package var blocked = 0
-    /// Waiting for a worker.
-    package var ready = 0
-    /// Under way.
-    package var running = 0
-    /// With their result.
-    package var done = 0
-    /// Ended without a result, with no attempt left.
-    package var failed = 0
-
-    /// No jobs.
-    package init() {}
-
-    /// All of them.
-    package var total: Int { blocked + ready + running + done + failed }
-
-    mutating func set(_ state: JobState, _ count: Int) {
-        switch state {
-        case .blocked: blocked = count
-        case .ready: ready = count
-        case .running: running = count
-        case .done: done = count
-        case .failed: failed = count
-        }
-    }
-}
-
-extension JobState {
-    /// The state in a row's column of that name.
-    init(_ record: PostgresRecord) throws { self = JobState(rawValue: try record.text("state"))! }
-}
-
-/// A completion whose event the ledger does not know to be sent.
-package struct OwedEvent: Sendable {
-    /// The event that is owed.
-    package var body: JobCompleted
-}
-
-/// One part of a run's result.
-package struct RunPart: Sendable, Hashable {
-    /// The job.
-    package var jobID: JobID
-    /// The part.
-    package var part: PartRecord
-}
-
-extension Ledger {
     /// The key of the advisory lock that makes one coordinator of a date.
     package static func dateLockKey(clientID: String, environment: String, businessDate: BusinessDate) -> String {
         "bda.date_lock_key(\(SQL.literal(clientID)), \(SQL.literal(environment)), \(SQL.literal(businessDate.description)))"
@@ -114,7 +34,7 @@ extension Ledger {
 
     /// Writes a new run, owned by `owner` with number 1.
     package func insert(_ run: RunRecord) async throws {
-        try await query(
+        try await connection.query(
             """
             INSERT INTO bda.run (run_id, client_id, environment, business_date, cutoff, systems, is_complete_set,
                 partition_count, rows_per_part, upload_part_bytes, compression, compression_level, output, output_prefix,
@@ -133,7 +53,7 @@ extension Ledger {
 
     /// Makes `owner` the run's owner and returns its number; all former owners' steps fail from now on.
     package func takeOwnership(of runID: RunID, owner: String) async throws -> Int {
-        try await query(
+        try await connection.query(
             "UPDATE bda.run SET owner_number = owner_number + 1, owner = $2 WHERE run_id = $1 RETURNING owner_number",
             [runID.description, owner], action: "take the run over"
         ).records.first?.integer("owner_number") ?? 0
@@ -145,7 +65,7 @@ extension Ledger {
     ) async throws {
         for (script, columns, tables) in scripts {
             let json = columns.isEmpty ? nil : String(decoding: try WireFormat.encode(columns), as: UTF8.self)
-            try await query(
+            try await connection.query(
                 """
                 WITH text AS (INSERT INTO bda.script (digest, text) VALUES ($5, $6) ON CONFLICT (digest) DO NOTHING)
                 INSERT INTO bda.run_script (run_id, segment, kind, file, digest, columns, reads, tables)
@@ -160,7 +80,7 @@ extension Ledger {
 
     /// All scripts of a run, in order of name.
     package func scripts(of runID: RunID) async throws -> [RunScript] {
-        try await query(
+        try await connection.query(
             """
             SELECT \(RunScript.columns) FROM bda.run_script AS s JOIN bda.script AS t ON t.digest = s.digest
             WHERE s.run_id = $1 ORDER BY s.segment
@@ -168,63 +88,9 @@ extension Ledger {
         ).records.map { try RunScript($0) }
     }
 
-    /// Writes the job graph in one transaction; from its end on jobs can be claimed.
-    package func insertGraph(
-        _ graph: JobGraph, jobs: [PlannedJobs], for run: RunRecord
-    ) async throws {
-        var statements: [String] = []
-        let runID = SQL.literal(run.runID.description)
-        for need in graph.needs {
-            statements.append(
-                "INSERT INTO bda.job_need VALUES (\(runID), \(SQL.literal(need.segment.description)), \(SQL.literal(need.needs.description)), \(need.isSamePartition))"
-            )
-        }
-        for planned in jobs {
-            let ids = planned.jobs.indices.map { JobID(run: run.runID, segment: planned.segment, partition: $0) }
-            let pages: (KeyPath<(pageFrom: Int?, pageTo: Int?), Int?>) -> String = { path in
-                "{" + planned.jobs.map { $0[keyPath: path].map { "\($0)" } ?? "NULL" }.joined(separator: ",") + "}"
-            }
-            let segment = SQL.literal(planned.segment.description)
-            // A known time of another partition count is the best guess there is, before one by the tables' sizes.
-            statements.append(
-                """
-                INSERT INTO bda.job (job_id, run_id, segment, partition_no, page_from, page_to, expected_seconds)
-                SELECT n.job_id, \(runID), \(segment), n.ordinality - 1, n.page_from, n.page_to,
-                       COALESCE(k.seconds, (SELECT pg_catalog.avg(a.seconds) FROM bda.expected_seconds(\(SQL.literal(run.clientID)), \(SQL.literal(run.environment)), \(segment)) AS a), \(planned.expectedSeconds))
-                FROM ROWS FROM (unnest(\(SQL.literal(SQL.array(ids.map(\.description))))::text[]), unnest('\(pages(\.pageFrom))'::bigint[]), unnest('\(pages(\.pageTo))'::bigint[]))
-                     WITH ORDINALITY AS n (job_id, page_from, page_to, ordinality)
-                LEFT JOIN bda.expected_seconds(\(SQL.literal(run.clientID)), \(SQL.literal(run.environment)), \(segment)) AS k
-                       ON k.partition_no = n.ordinality - 1 AND k.partition_count = \(run.partitionCount)
-                """)
-        }
-        statements.append(
-            "UPDATE bda.run SET graph_at = pg_catalog.clock_timestamp() WHERE run_id = \(runID) AND owner_number = \(run.ownerNumber)"
-        )
-        try await connected().execute(
-            "BEGIN;\n" + statements.joined(separator: ";\n") + ";\nCOMMIT", action: "write the job graph")
-    }
-
-    /// Settles, gives up and readies jobs; returns how many are in each state.
-    package func advance(_ run: RunRecord) async throws -> JobCounts {
-        var counts = JobCounts()
-        for record in try await owned(
-            "SELECT state, jobs FROM bda.advance($1, $2::bigint)", [run.runID.description, "\(run.ownerNumber)"],
-            action: "look at the run's jobs"
-        ).records { counts.set(try JobState(record), try record.integer("jobs")) }
-        return counts
-    }
-
-    /// The jobs whose request is due on the wire, longest expected first; they count as published from now on.
-    package func takeDueRequests(_ run: RunRecord) async throws -> [JobID] {
-        try await owned(
-            "SELECT job_id FROM bda.take_due_requests($1, $2::bigint, 5)",
-            [run.runID.description, "\(run.ownerNumber)"], action: "read the due jobs"
-        ).rows.map { try JobID($0[0] ?? "") }
-    }
-
     /// One step by compare-and-set. False when the run is not in the state that it should come from.
     package func enterState(_ run: RunRecord, from: RunState, to: RunState) async throws -> Bool {
-        try await owned(
+        try await connection.owned(
             "SELECT bda.enter_state($1, $2::bigint, $3, $4)",
             [run.runID.description, "\(run.ownerNumber)", from.rawValue, to.rawValue], action: "record the run's step"
         ).firstValue == "t"
@@ -234,7 +100,7 @@ extension Ledger {
     package func fail(
         _ run: RunRecord, state: RunState = .failed, exitCode: Int, reason: String, hint: String?
     ) async throws -> Bool {
-        let ended = try await query(
+        let ended = try await connection.query(
             """
             UPDATE bda.run SET state = $3, exit_code = $4::int, reason = $5, hint = $6, ended_at = pg_catalog.clock_timestamp()
             WHERE run_id = $1 AND owner_number = $2::bigint AND state IN ('running', 'verified') AND manifest_uri IS NULL
@@ -254,7 +120,7 @@ extension Ledger {
     package func noteKafkaOutage(
         since: String?, clientID: String, environment: String, businessDate: BusinessDate
     ) async throws {
-        try await query(
+        try await connection.query(
             """
             UPDATE bda.run SET kafka_unreachable_since = $4::timestamptz
             WHERE client_id = $1 AND environment = $2 AND business_date = $3::date
@@ -277,7 +143,7 @@ extension Ledger {
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        try await query(
+        try await connection.query(
             """
             INSERT INTO bda.finding (run_id, segment, severity, hint, rows, sample)
             VALUES ($1, $2, $3, $4, $5::bigint, $6::jsonb)
@@ -291,7 +157,7 @@ extension Ledger {
 
     /// What checks of severity `warn` found.
     package func warnings(of runID: RunID) async throws -> [RunManifest.Warning] {
-        try await query(
+        try await connection.query(
             "SELECT segment, rows, hint FROM bda.finding WHERE run_id = $1 AND severity = 'warn' AND rows > 0 ORDER BY segment",
             [runID.description], action: "read the findings"
         ).records.map {
@@ -300,71 +166,11 @@ extension Ledger {
         }
     }
 
-    /// All parts of a run in order of job and number.
-    package func parts(of runID: RunID) async throws -> [RunPart] {
-        try await query(
-            """
-            SELECT p.job_id, p.part_no, p.key, p.rows, p.bytes, p.sha256
-            FROM bda.job AS j JOIN bda.part AS p ON p.job_id = j.job_id
-            WHERE j.run_id = $1 ORDER BY j.segment, j.partition_no, p.part_no
-            """, [runID.description], action: "read the run's parts"
-        ).records.map {
-            RunPart(
-                jobID: try JobID($0.text("job_id")),
-                part: PartRecord(
-                    partNo: try $0.integer("part_no"), key: try $0.text("key"), rows: try $0.integer("rows"),
-                    bytes: try $0.integer("bytes"), sha256: try $0.text("sha256")))
-        }
-    }
-
-    /// The control totals of a run's jobs, as the workers summed them.
-    package func totals(of runID: RunID) async throws -> [(jobID: JobID, total: ControlTotal)] {
-        try await query(
-            """
-            SELECT t.job_id, t.name, t.currency, t.amount
-            FROM bda.job AS j JOIN bda.total AS t ON t.job_id = j.job_id
-            WHERE j.run_id = $1 ORDER BY t.job_id, t.name, t.currency
-            """, [runID.description], action: "read the run's totals"
-        ).records.map {
-            (
-                try JobID($0.text("job_id")),
-                ControlTotal(
-                    name: try $0.text("name"), currency: try $0.text("currency"),
-                    amount: try ExactDecimal($0.text("amount")))
-            )
-        }
-    }
-
-    /// Completions that are a few seconds old and whose event nobody noted as sent: their worker may have died.
-    package func owedEvents(of runID: RunID, olderThanSeconds: Int, limit: Int) async throws -> [OwedEvent] {
-        try await query(
-            """
-            SELECT d.job_id, d.attempt, d.worker_id, d.rows, d.bytes, d.duration_ms,
-                   (SELECT count(*) FROM bda.part AS p WHERE p.job_id = d.job_id) AS parts,
-                   (SELECT COALESCE(jsonb_agg(jsonb_build_object('name', t.name, 'currency', t.currency, 'amount', t.amount::text)
-                                              ORDER BY t.name, t.currency), '[]')
-                    FROM bda.total AS t WHERE t.job_id = d.job_id)::text AS totals
-            FROM bda.job AS j JOIN bda.result AS d ON d.job_id = j.job_id
-            WHERE j.run_id = $1 AND d.event_sent_at IS NULL
-              AND d.finished_at < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $2::int)
-            ORDER BY d.finished_at LIMIT $3::int
-            """, [runID.description, "\(olderThanSeconds)", "\(limit)"], action: "read the owed events"
-        ).records.map {
-            OwedEvent(
-                body: JobCompleted(
-                    jobID: try JobID($0.text("job_id")), attempt: try $0.integer("attempt"),
-                    workerID: try $0.text("worker_id"), rows: try $0.integer("rows"), bytes: try $0.integer("bytes"),
-                    partCount: try $0.integer("parts"),
-                    totals: try WireFormat.decode([ControlTotal].self, from: $0.text("totals").utf8),
-                    durationMs: try $0.integer("duration_ms")))
-        }
-    }
-
     /// The newest published run of a date, other than the given one.
     package func publishedRun(
         clientID: String, environment: String, businessDate: BusinessDate, except runID: RunID
     ) async throws -> RunID? {
-        try await query(
+        try await connection.query(
             """
             SELECT run_id FROM bda.run
             WHERE client_id = $1 AND environment = $2 AND business_date = $3::date AND run_id <> $4
@@ -376,7 +182,7 @@ extension Ledger {
 
     /// The newest business date that was published whole.
     package func newestPublishedDate(clientID: String, environment: String) async throws -> BusinessDate? {
-        try await query(
+        try await connection.query(
             """
             SELECT max(business_date)::text FROM bda.run
             WHERE client_id = $1 AND environment = $2 AND published_at IS NOT NULL AND is_complete_set
@@ -386,7 +192,7 @@ extension Ledger {
 
     /// The runs that have ended, oldest first.
     package func endedRuns(clientID: String, environment: String) async throws -> [RunRecord] {
-        try await query(
+        try await connection.query(
             """
             SELECT \(RunRecord.columns) FROM bda.run
             WHERE client_id = $1 AND environment = $2 AND state IN ('closed', 'failed', 'cancelled') ORDER BY run_id
@@ -407,14 +213,14 @@ extension Ledger {
             DELETE FROM bda.script AS s
             WHERE NOT EXISTS (SELECT FROM bda.run_script AS r WHERE r.digest = s.digest)
             """
-        try await connected().execute(
+        try await connection.execute(
             "BEGIN;\n" + (ofJobs + ofRun + [texts]).joined(separator: ";\n") + ";\nCOMMIT",
             action: "remove run \(runID) from the ledger")
     }
 
     /// Throws `OwnershipLost` when another coordinator has taken the run over.
     package func assertOwner(_ run: RunRecord) async throws {
-        try await owned(
+        try await connection.owned(
             "SELECT bda.assert_owner($1, $2::bigint)", [run.runID.description, "\(run.ownerNumber)"],
             action: "look whose run it is")
     }
@@ -426,19 +232,20 @@ extension Ledger {
 
     /// Changes the run's row. Throws `OwnershipLost` for a former owner.
     private func change(_ run: RunRecord, set columns: String, _ values: [String?], action: String) async throws {
-        let changed = try await query(
+        let changed = try await connection.query(
             "UPDATE bda.run SET \(columns) WHERE run_id = $1 AND owner_number = $2::bigint",
             [run.runID.description, "\(run.ownerNumber)"] + values, action: action)
         if changed.affectedRows == 0 { throw OwnershipLost() }
     }
 
-    /// A statement that raises BDA02 for a former owner.
-    @discardableResult
-    private func owned(_ sql: String, _ parameters: [String?], action: String) async throws -> PostgresResult {
-        do {
-            return try await query(sql, parameters, action: action)
-        } catch let error as PostgresError where error.sqlState == "BDA02" {
-            throw OwnershipLost()
-        }
+    /// The script of a segment as the run recorded it.
+    package func script(of segment: SegmentName, in runID: RunID) async throws -> RunScript? {
+        let record = try await connection.query(
+            """
+            SELECT \(RunScript.columns) FROM bda.run_script AS s JOIN bda.script AS t ON t.digest = s.digest
+            WHERE s.run_id = $1 AND s.segment = $2
+            """, [runID.description, segment.description], action: "read a script"
+        ).records.first
+        return try record.map { try RunScript($0) }
     }
 }

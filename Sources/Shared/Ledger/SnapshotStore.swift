@@ -1,18 +1,21 @@
 package import JobModel
 package import Postgres
 
-extension Ledger {
+/// Which sessions hold the snapshot of a run.
+package struct SnapshotStore: Sendable {
+    let connection: LedgerConnection
+
     /// Whether the run goes on and a job of it that reads the vaults has no result yet, or an archive that reads them is not
     /// verified yet.
     package func needsSnapshot(_ runID: RunID) async throws -> Bool {
-        try await query(
+        try await connection.query(
             "SELECT bda.needs_snapshot($1)", [runID.description], action: "look whether the snapshot is needed"
         ).firstValue == "t"
     }
 
     /// The run whose snapshot one more worker is to keep: among those that need theirs the one with the fewest keepers.
     package func runToKeep(clientID: String, environment: String) async throws -> RunID? {
-        try await query(
+        try await connection.query(
             """
             SELECT r.run_id FROM bda.run AS r
             WHERE r.client_id = $1 AND r.environment = $2 AND r.state = 'running' AND r.graph_at IS NOT NULL
@@ -24,7 +27,7 @@ extension Ledger {
 
     /// The vault tables that jobs of the run read, as `schema.table`.
     package func vaultTables(of runID: RunID) async throws -> [String] {
-        try await query(
+        try await connection.query(
             """
             SELECT DISTINCT name FROM bda.run_script AS s, unnest(s.tables) AS name
             WHERE s.run_id = $1 AND s.kind IN ('init', 'archive') ORDER BY 1
@@ -34,7 +37,7 @@ extension Ledger {
 
     /// The ids under which the run's snapshot may be alive: the run's own, then its keepers', the newest first.
     package func snapshotIDs(of runID: RunID) async throws -> [String] {
-        try await query(
+        try await connection.query(
             """
             SELECT c.snapshot_id
             FROM (SELECT r.snapshot_id, 1 AS place, NULL::timestamptz AS since FROM bda.run AS r WHERE r.run_id = $1
@@ -48,7 +51,7 @@ extension Ledger {
     package func noteKeeper(
         _ snapshotID: String, heldBy backend: PostgresSession.Backend, of runID: RunID, workerID: String
     ) async throws {
-        try await query(
+        try await connection.query(
             """
             INSERT INTO bda.snapshot_keeper (run_id, worker_id, snapshot_id, backend_pid, backend_start)
             VALUES ($1, $2, $3, $4::int, $5::timestamptz)
@@ -61,7 +64,7 @@ extension Ledger {
 
     /// Removes the note about one worker, or about all that kept the run's snapshot.
     package func removeKeepers(of runID: RunID, workerID: String? = nil) async throws {
-        try await query(
+        try await connection.query(
             "DELETE FROM bda.snapshot_keeper WHERE run_id = $1 AND ($2::text IS NULL OR worker_id = $2)",
             [runID.description, workerID], action: "remove the note of the snapshot's keeper")
     }

@@ -1,49 +1,14 @@
 package import JobModel
 import Postgres
 
-/// A job that somebody should know about: running, or ended without a result.
-package struct JobStatus: Sendable, Hashable {
-    /// The job.
-    package var jobID: JobID
-    /// Its state.
-    package var state: JobState
-    /// Counted from 1.
-    package var attempt: Int
-    /// `BDA_WORKER_ID` of the worker.
-    package var workerID: String?
-    /// Since the attempt's start.
-    package var seconds: Double
-    /// Rows read so far.
-    package var rowsSoFar: Int?
-    /// SQLSTATE, S3 code or our own word.
-    package var code: String?
-    /// What happened.
-    package var message: String?
-    /// What to do about it.
-    package var hint: String?
-    /// Seconds until the lease runs out; negative when it has.
-    package var leaseSeconds: Double?
-}
+/// What people see of a run: nothing here changes the ledger.
+package struct StatusStore: Sendable {
+    let connection: LedgerConnection
 
-/// The figures of one dataset of a run.
-package struct DatasetFigures: Sendable, Hashable {
-    /// The dataset.
-    package var dataset: SegmentName
-    /// Jobs that have their result.
-    package var jobsDone: Int
-    /// Parts, that is files.
-    package var parts: Int
-    /// Data rows.
-    package var rows: Int
-    /// Bytes as stored.
-    package var bytes: Int
-}
-
-extension Ledger {
     /// How many jobs are in each state, without settling anything.
     package func jobCounts(of runID: RunID) async throws -> JobCounts {
         var counts = JobCounts()
-        for record in try await query(
+        for record in try await connection.query(
             """
             SELECT CASE WHEN d.job_id IS NOT NULL THEN 'done' ELSE j.state END AS state, count(*) AS jobs
             FROM bda.job AS j LEFT JOIN bda.result AS d ON d.job_id = j.job_id WHERE j.run_id = $1 GROUP BY 1
@@ -54,7 +19,7 @@ extension Ledger {
 
     /// The jobs that run, wait for a retry or have failed, failed ones first, then the longest running.
     package func notableJobs(of runID: RunID, limit: Int) async throws -> [JobStatus] {
-        try await query(
+        try await connection.query(
             """
             SELECT j.job_id, j.state, j.attempt, a.worker_id, j.rows_so_far, a.code, a.message, a.hint,
                    extract(epoch FROM COALESCE(a.ended_at, pg_catalog.clock_timestamp()) - a.started_at) AS seconds,
@@ -76,7 +41,7 @@ extension Ledger {
 
     /// What each archive segment of a run has produced so far, in order of name.
     package func datasetFigures(of runID: RunID) async throws -> [DatasetFigures] {
-        try await query(
+        try await connection.query(
             """
             SELECT j.segment, count(d.job_id) AS done, COALESCE(sum(d.rows), 0) AS rows, COALESCE(sum(d.bytes), 0) AS bytes,
                    COALESCE(sum((SELECT count(*) FROM bda.part AS p WHERE p.job_id = j.job_id)), 0) AS parts
