@@ -59,8 +59,10 @@ let package = Package(
 
         // One C library each; rows, messages and bytes, not jobs.
         shared("Postgres", ["Settings", "Bytes", "BlockingIO", "Timing", "CLibPQ"]),
-        shared("Kafka", ["Settings", "Logging", "Metrics", "JobModel", "BlockingIO", "Timing", "CLibRdKafka"]),
-        shared("ObjectStore", ["Settings", "Logging", "Bytes", "BlockingIO", "Timing", "CLibCurl"]),
+        shared(
+            "Kafka",
+            ["Settings", "ServiceLifecycle", "Logging", "Metrics", "JobModel", "BlockingIO", "Timing", "CLibRdKafka"]),
+        shared("ObjectStore", ["Settings", "Logging", "Metrics", "Bytes", "BlockingIO", "Timing", "CLibCurl"]),
 
         // What a package would give elsewhere, each in that package's call shape.
         shared("HealthEndpoint", ["ServiceLifecycle", "Metrics", "CommandLineOptions", "BlockingIO", "CMicroHTTPD"]),
@@ -98,7 +100,7 @@ let package = Package(
             path: "Tests/TestSupport",
             // It holds the model of the ledger, of which hundreds of thousands of states are explored.
             swiftSettings: swiftSettings + [.unsafeFlags(["-O"])]),
-        tests("BlockingIOTests", ["BlockingIO"]),
+        tests("BlockingIOTests", ["BlockingIO", "Timing"]),
         tests("BytesTests", ["Bytes"]),
         tests("JobModelTests", ["JobModel"]),
         tests(
