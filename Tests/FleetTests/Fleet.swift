@@ -66,7 +66,7 @@ struct Fleet: Sendable {
             environment.merge([
                 "BDA_CLIENT_ID": "acme", "BDA_ENVIRONMENT": "dev",
                 "BDA_DB_HOST": "127.0.0.1", "BDA_DB_PORT": "\(role.port)", "BDA_DB_NAME": role.database,
-                "BDA_DB_USER": role.user, "BDA_DB_PASSWORD": role.password?.reveal() ?? "",
+                "BDA_DB_USER": role.user, "BDA_DB_PASSWORD": try role.password?.reveal() ?? "",
                 "BDA_SCRIPTS_DIR": scripts.isEmpty ? Self.scripts : "\(Self.scripts):\(folder.path)/scripts",
                 "BDA_TOPIC_PREFIX": "\(name).", "BDA_JOBS_TOPIC_PARTITIONS": "8", "BDA_PARTITIONS": "4",
                 "BDA_RETRY_BASE_SECONDS": "1", "BDA_WORKER_WAIT_SECONDS": "60", "BDA_LOG_LEVEL": "debug",

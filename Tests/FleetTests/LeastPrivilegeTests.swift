@@ -77,7 +77,7 @@ extension WholeSystem {
                 other.user = "bda_test_other"
                 other.password = Secret("only for this test")
                 try await fleet.session.execute(
-                    "CREATE ROLE bda_test_other LOGIN PASSWORD \(SQL.literal(other.password?.reveal() ?? ""))",
+                    "CREATE ROLE bda_test_other LOGIN PASSWORD \(SQL.literal(try other.password?.reveal() ?? ""))",
                     action: "make another role")
                 let result: Result<Void, any Error>
                 do { result = .success(try await endSessions(fleet, other)) } catch { result = .failure(error) }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 @testable import ServiceLifecycle
@@ -192,7 +193,7 @@ struct SettingsTests {
 
 /// Nothing of a secret may ever be printed.
 struct SecretTests {
-    @Test func everyWayOfPrintingGivesStars() {
+    @Test func everyWayOfPrintingGivesStars() throws {
         struct Holder { let password: Secret? }
         let secret = Secret("hunter2")
         var dumped = ""
@@ -205,7 +206,7 @@ struct SecretTests {
             #expect(!text.contains("hunter2"), "\(text)")
             #expect(text.contains("***") || text.contains("Secret"), "\(text)")
         }
-        #expect(secret.reveal() == "hunter2")
+        #expect(try secret.reveal() == "hunter2")
         #expect(secret == Secret("hunter2") && secret != Secret("hunter3"))
     }
 
@@ -219,16 +220,36 @@ struct SecretTests {
     @Test(arguments: ["BDA_DB_PASSWORD", "BDA_KAFKA_SASL_PASSWORD", "BDA_KAFKA_SSL_KEY_PASSWORD"])
     func aSecretComesFromItsVariableOrItsFile(_ name: String) throws {
         var reader = SettingsReader(environment: [name: "p@ss word\n"])
-        #expect(reader.secret(name)?.reveal() == "p@ss word\n")
+        #expect(try reader.secret(name)?.reveal() == "p@ss word\n")
         try reader.finish()
         for (text, expected) in [
             ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s\n\n", "s\n"), ("s3cret", "s3cret"),
         ] {
             try withFile(Array(text.utf8)) { path in
                 var reader = SettingsReader(environment: ["\(name)_FILE": path])
-                #expect(reader.secret(name)?.reveal() == expected)
+                #expect(try reader.secret(name)?.reveal() == expected)
                 try reader.finish()
             }
+        }
+    }
+
+    @Test func aSecretsFileIsReadEachTimeTheSecretIsRevealed() throws {
+        try withFile(Array("first\n".utf8)) { path in
+            var reader = SettingsReader(environment: ["BDA_DB_PASSWORD_FILE": path])
+            let found = reader.secret("BDA_DB_PASSWORD")
+            let secret = try #require(found)
+            try reader.finish()
+            #expect(try secret.reveal() == "first")
+            try Data("second\n".utf8).write(to: URL(filePath: path))
+            #expect(try secret.reveal() == "second")
+            try FileManager.default.removeItem(atPath: path)
+            let error = #expect(throws: SecretUnreadable.self) { try secret.reveal() }
+            #expect(
+                error?.description == "BDA_DB_PASSWORD_FILE: unable to read '\(path)': No such file or directory")
+            // Opening a pipe for reading would wait for a writer.
+            #expect(mkfifo(path, 0o600) == 0)
+            let pipe = #expect(throws: SecretUnreadable.self) { try secret.reveal() }
+            #expect(pipe?.problem.contains("not a regular file") == true)
         }
     }
 

@@ -58,8 +58,8 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
                 properties[name] = value
             }
         }
-        properties["sasl.password"] = settings.secret("BDA_KAFKA_SASL_PASSWORD")?.reveal()
-        properties["ssl.key.password"] = settings.secret("BDA_KAFKA_SSL_KEY_PASSWORD")?.reveal()
+        properties["sasl.password"] = settings.secret("BDA_KAFKA_SASL_PASSWORD").flatMap { try? $0.reveal() }
+        properties["ssl.key.password"] = settings.secret("BDA_KAFKA_SSL_KEY_PASSWORD").flatMap { try? $0.reveal() }
         let tokenFile = settings.optionalString(Self.tokenSetting)
         self.init(bootstrapServers: servers, clientID: clientID, accepted: properties, tokenFile: tokenFile)
         if tokenFile != nil, saslMechanism != "OAUTHBEARER" {

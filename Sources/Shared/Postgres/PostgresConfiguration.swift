@@ -58,8 +58,8 @@ package struct PostgresConfiguration: Sendable {
     /// The server for people: never holds the password.
     package var address: String { "\(host):\(port)/\(database)" }
 
-    /// libpq's keywords and values ("Parameter Key Words").
-    func keywords(applicationName: String) -> [(String, String)] {
+    /// libpq's keywords and values ("Parameter Key Words"). The password's file, if there is one, is read here.
+    func keywords(applicationName: String) throws(SecretUnreadable) -> [(String, String)] {
         var keywords: [(String, String)] = [
             ("host", host), ("port", "\(port)"), ("dbname", database), ("user", user), ("sslmode", sslMode),
             ("connect_timeout", "\(connectTimeoutSeconds)"), ("application_name", applicationName),
@@ -70,7 +70,7 @@ package struct PostgresConfiguration: Sendable {
             // Overrides PGOPTIONS of the environment, which could change the bytes of an export.
             ("options", ""),
         ]
-        if let password { keywords.append(("password", password.reveal())) }
+        if let password { keywords.append(("password", try password.reveal())) }
         if let sslRootCertificate { keywords.append(("sslrootcert", sslRootCertificate)) }
         return keywords
     }

@@ -1,5 +1,6 @@
 import BlockingIO
 import CLibPQ
+import Settings
 import Glibc
 
 /// One connection to PostgreSQL: an actor on a thread of its own, where libpq's blocking calls run.
@@ -133,7 +134,14 @@ package actor PostgresSession {
 
     private func open(_ configuration: PostgresConfiguration, applicationName: String) throws {
         let action = "connect to PostgreSQL at \(configuration.address) as '\(configuration.user)'"
-        let keywords = configuration.keywords(applicationName: applicationName)
+        let keywords: [(String, String)]
+        do throws(SecretUnreadable) {
+            keywords = try configuration.keywords(applicationName: applicationName)
+        } catch {
+            // Retryable: the file is missing for a moment while it is rotated.
+            throw PostgresError(
+                sqlState: nil, message: error.description, hint: error.hint, action: action, isConnectionLost: true)
+        }
         let opened = withCStrings(keywords.map(\.0)) { names in
             withCStrings(keywords.map(\.1)) { values in PQconnectdbParams(names, values, 0) }
         }

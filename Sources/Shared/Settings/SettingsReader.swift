@@ -1,5 +1,4 @@
 import CommandLineOptions
-import Glibc
 
 /// Reads settings of the catalogue from the environment and collects every problem.
 ///
@@ -100,22 +99,24 @@ package struct SettingsReader: Sendable {
         return Choice(rawValue: string(name)) ?? type.allCases.first!
     }
 
-    /// The value of a secret, from the variable or from the file that `<name>_FILE` names; nil when neither is set. One
-    /// line end at the file's end is not part of it.
+    /// The value of a secret, from the variable or from the file that `<name>_FILE` names; nil when neither is set. The
+    /// file is read once here, so that a mistake shows at the start, and again whenever the secret is revealed.
     package mutating func secret(_ name: String) -> Secret? {
         let definition = SettingDefinition.named(name)
         precondition(definition.isSecret, "\(name) is no secret")
-        guard definition.hasFile, let path = values["\(name)_FILE"] else { return values[name].map(Secret.init) }
+        guard definition.hasFile, let path = values["\(name)_FILE"] else { return values[name].map { Secret($0) } }
         guard values[name] == nil else {
             refuse(name, problem: "is set, and \(name)_FILE too", hint: "set one of them")
             return nil
         }
-        switch Self.contents(of: path) {
-        case .success(let text) where !text.isEmpty: return Secret(text)
-        case .success: refuse("\(name)_FILE", problem: "the file '\(path)' is empty")
-        case .failure(let problem): refuse("\(name)_FILE", problem: "unable to read '\(path)': \(problem.text)")
+        let secret = Secret(file: path, setting: "\(name)_FILE")
+        do throws(SecretUnreadable) {
+            _ = try secret.reveal()
+            return secret
+        } catch {
+            refuse(error.setting, problem: error.problem)
+            return nil
         }
-        return nil
     }
 
     /// The variables that begin with `prefix` and are no settings of the catalogue, as properties of a library:
@@ -174,20 +175,4 @@ package struct SettingsReader: Sendable {
     /// `<name>_FILE` of the secrets, with the secret's name.
     private static let fileNames = Dictionary(
         uniqueKeysWithValues: SettingDefinition.catalogue.filter(\.hasFile).map { ("\($0.name)_FILE", $0.name) })
-
-    private struct ReadFailure: Error { let text: String }
-
-    private static func contents(of path: String) -> Result<String, ReadFailure> {
-        guard let file = fopen(path, "r") else { return .failure(ReadFailure(text: String(cString: strerror(errno)))) }
-        defer { fclose(file) }
-        var bytes = [UInt8](repeating: 0, count: 65_537)
-        let count = fread(&bytes, 1, bytes.count, file)
-        if ferror(file) != 0 { return .failure(ReadFailure(text: String(cString: strerror(errno)))) }
-        guard count < bytes.count else { return .failure(ReadFailure(text: "it has more than 64 KiB")) }
-        guard let text = String(validating: bytes[..<count], as: UTF8.self) else {
-            return .failure(ReadFailure(text: "it is not UTF-8"))
-        }
-        if text.hasSuffix("\r\n") || text.hasSuffix("\n") { return .success(String(text.dropLast())) }
-        return .success(text)
-    }
 }
