@@ -36,16 +36,18 @@ let package = Package(
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "Warehouse", "Ledger", "Scripts", "Postgres", "Kafka", "ObjectStore", "HealthEndpoint",
-                "ServiceLifecycle", "Settings", "Logging", "Metrics", "CommandLineOptions", "JobModel", "Timing",
+                "Warehouse", "Ledger", "CloudEventsKafka", "Scripts", "Postgres", "Kafka", "ObjectStore",
+                "HealthEndpoint", "ServiceLifecycle", "Settings", "Logging", "Metrics", "CommandLineOptions",
+                "JobModel", "Timing",
                 "Bytes", "BlockingIO",
             ],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "Warehouse", "Ledger", "Scripts", "Postgres", "Kafka", "ObjectStore", "HealthEndpoint",
-                "ServiceLifecycle", "Settings", "Logging", "Metrics", "CommandLineOptions", "JobModel", "Timing",
+                "Warehouse", "Ledger", "CloudEventsKafka", "Scripts", "Postgres", "Kafka", "ObjectStore",
+                "HealthEndpoint", "ServiceLifecycle", "Settings", "Logging", "Metrics", "CommandLineOptions",
+                "JobModel", "Timing",
                 "Bytes", "BlockingIO",
             ],
             swiftSettings: swiftSettings),
@@ -54,6 +56,8 @@ let package = Package(
         shared("Warehouse", ["Ledger", "Scripts", "Postgres", "JobModel"]),
         // Schema `bda`: what is to be done, who does it, what is done.
         shared("Ledger", ["Scripts", "Postgres", "JobModel", "Bytes", "BlockingIO", "Timing"]),
+        // Events of the job model as Kafka messages.
+        shared("CloudEventsKafka", ["Kafka", "JobModel"]),
         // SQL scripts: header, parameters, set.
         shared("Scripts", ["Postgres", "JobModel", "Bytes"]),
 
@@ -61,8 +65,13 @@ let package = Package(
         shared("Postgres", ["Settings", "Bytes", "BlockingIO", "Timing", "CLibPQ"]),
         shared(
             "Kafka",
-            ["Settings", "ServiceLifecycle", "Logging", "Metrics", "JobModel", "BlockingIO", "Timing", "CLibRdKafka"]),
-        shared("ObjectStore", ["Settings", "Logging", "Metrics", "Bytes", "BlockingIO", "Timing", "CLibCurl"]),
+            [
+                "ServiceLifecycle", "Settings", "Logging", "Metrics", "CommandLineOptions", "Timing", "BlockingIO",
+                "CLibRdKafka",
+            ]),
+        shared(
+            "ObjectStore",
+            ["Settings", "Logging", "Metrics", "CommandLineOptions", "Timing", "Bytes", "BlockingIO", "CLibCurl"]),
 
         // What a package would give elsewhere, each in that package's call shape.
         shared("HealthEndpoint", ["ServiceLifecycle", "Metrics", "CommandLineOptions", "BlockingIO", "CMicroHTTPD"]),
@@ -73,7 +82,7 @@ let package = Package(
         shared("CommandLineOptions", ["BlockingIO"]),
 
         // Pure values.
-        shared("JobModel", []),
+        shared("JobModel", ["Timing"]),
 
         // Deadlines, time limits, pauses between tries.
         shared("Timing", ["BlockingIO"]),
@@ -110,13 +119,15 @@ let package = Package(
                 "TestSupport",
             ]),
         tests("PostgresTests", ["Postgres", "TestSupport"]),
-        tests("KafkaTests", ["Kafka", "BlockingIO", "TestSupport"]),
-        tests("ObjectStoreTests", ["ObjectStore", "TestSupport"]),
+        tests("KafkaTests", ["Kafka", "CommandLineOptions", "BlockingIO", "TestSupport"]),
+        tests("ObjectStoreTests", ["ObjectStore", "CommandLineOptions", "TestSupport"]),
         tests("WarehouseTests", ["Warehouse", "Ledger", "Scripts", "TestSupport"]),
         tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("WorkerTests", ["Worker", "TestSupport"]),
         // Audit and Schemas: Python, which the tests start.
-        tests("FleetTests", ["Warehouse", "Ledger", "Scripts", "TestSupport"], exclude: ["Audit", "Schemas"]),
+        tests(
+            "FleetTests", ["Warehouse", "Ledger", "CloudEventsKafka", "Scripts", "TestSupport"],
+            exclude: ["Audit", "Schemas"]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [

@@ -8,6 +8,7 @@ import CommandLineOptions
 import Settings
 import Scripts
 import Ledger
+import Timing
 
 /// What a command needs of its environment, read once and checked as a whole before anything is started.
 struct CommandEnvironment: Sendable {

@@ -6,6 +6,7 @@ import Logging
 import ServiceLifecycle
 import Settings
 import Ledger
+import Timing
 
 /// Asks Kafka every few seconds whether it is there, and notes an outage in the log and in the open run's row, where
 /// `status` finds it. Nothing else follows from it: jobs are taken from the ledger, and the broker is tried all the while.

@@ -1,7 +1,5 @@
 import Bytes
 import JobModel
-import Kafka
-import ObjectStore
 import Postgres
 import CommandLineOptions
 import Settings
@@ -40,13 +38,7 @@ struct RunFailure: Error, CustomStringConvertible, Sendable {
         case let error as PostgresError where error.isRetryable || error.isConnectionLost || error.sqlState == nil:
             self.init(.databaseUnavailable, "\(error)", hint: error.hint)
         case let error as PostgresError: self.init(.databaseUnavailable, "\(error)", hint: error.hint)
-        case let error as KafkaError where error.isMessageTooLarge:
-            // Sent again, it is as large: a topic's setting is wrong.
-            self.init(.usage, "\(error)", hint: error.hint)
-        case let error as KafkaError: self.init(.kafkaUnavailable, "\(error)", hint: error.hint)
-        case let error as ObjectStoreError: self.init(.storeUnavailable, "\(error)", hint: error.hint)
         case let error as Migrations.LedgerMismatch: self.init(.setupNeeded, "\(error)", hint: error.hint)
-        case let error as SettingsError: self.init(.usage, "\(error)")
         case let error as ScriptSet.Problems: self.init(.usage, "\(error)")
         case let error as ScriptProblem: self.init(.usage, "\(error)")
         case let error as InvalidValue: self.init(.usage, "\(error)")
@@ -54,6 +46,7 @@ struct RunFailure: Error, CustomStringConvertible, Sendable {
         case let error as CompressionError: self.init(.usage, "\(error)", hint: "check BDA_COMPRESSION_LEVEL")
         case is CancellationError:
             self.init(.interrupted, "interrupted", hint: "the same command goes on from where it was")
+        case let error as any ErrorWithExitCode: self.init(error.exitCode, "\(error)", hint: error.hint)
         default: self.init(.bug, "\(error)", hint: "this is a bug; please report it with the log")
         }
     }

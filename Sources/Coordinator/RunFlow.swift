@@ -10,6 +10,7 @@ import Settings
 import Scripts
 import Ledger
 import Warehouse
+import Timing
 
 /// The flow of one run, from the lock on its date to its close. Each step is recorded in the ledger before the next begins,
 /// so a coordinator that is started again for the same date goes on from there.

@@ -5,6 +5,7 @@ import Kafka
 import Logging
 import ServiceLifecycle
 import Ledger
+import CloudEventsKafka
 
 /// A coordinator's side of the wire. Everything on it is a hint that nothing waits for, but `run.completed`.
 final class RunMessages: Service {

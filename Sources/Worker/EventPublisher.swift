@@ -4,6 +4,7 @@ import Kafka
 import Logging
 import ServiceLifecycle
 import Ledger
+import CloudEventsKafka
 
 /// Publishes a worker's events, off the way of its jobs. An event that cannot be sent is no harm: the ledger knows the
 /// result, and the coordinator publishes what a worker still owes.

@@ -61,20 +61,16 @@ struct WorkerCommand: AsyncParsableCommand {
     /// The one table from errors that end a worker to exit codes.
     static func ending(of error: any Error) -> (ExitCode, hint: String?) {
         switch error {
-        case is SettingsError: (.usage, nil)
         case let error as LedgerMissing: (.setupNeeded, error.hint)
         case let error as PostgresError: (.databaseUnavailable, error.hint)
-        case let error as KafkaError where error.isUnknownTopic: (.setupNeeded, "run 'bda-coordinator setup'")
-        case let error as KafkaError: (.kafkaUnavailable, error.hint)
-        case let error as ObjectStoreError: (.storeUnavailable, error.hint)
-        case let error as HealthEndpointError: (.usage, error.hint)
+        case let error as any ErrorWithExitCode: (error.exitCode, error.hint)
         case is CancellationError: (.interrupted, nil)
         default: (.bug, "this is a bug; please report it with the log")
         }
     }
 }
 
-/// The database has no ledger, or Kafka no topics.
+/// The database has no ledger.
 struct LedgerMissing: Error, CustomStringConvertible {
     let description: String
     let hint = "run 'bda-coordinator setup'"
@@ -165,17 +161,9 @@ struct WorkerProgram {
     }
 
     private func checkTopics(_ settings: WorkerSettings, logger: Logger) async throws {
-        let admin = try await KafkaAdmin.make(configuration: settings.kafka, logger: logger)
-        let existing = try await admin.topics(within: .seconds(12))
-        try await admin.close()
-        let missing = [settings.topics.jobs, settings.topics.events, settings.topics.deadLetters].filter {
-            existing[$0] == nil
-        }
-        guard missing.isEmpty else {
-            throw LedgerMissing(
-                description:
-                    "Kafka at \(settings.kafka.bootstrapServers) has no topic \(missing.joined(separator: ", "))")
-        }
+        try await KafkaAdmin.requireTopics(
+            [settings.topics.jobs, settings.topics.events, settings.topics.deadLetters],
+            configuration: settings.kafka, within: .seconds(12), logger: logger)
     }
 }
 

@@ -8,6 +8,7 @@ import ServiceLifecycle
 import Settings
 import HealthEndpoint
 import Ledger
+import CloudEventsKafka
 
 /// What the slots of a worker share.
 struct WorkerContext: Sendable {

@@ -4,6 +4,7 @@ import Kafka
 import Postgres
 import Testing
 import TestSupport
+import CloudEventsKafka
 
 extension WholeSystem {
     @Suite struct CompleteRunTests {

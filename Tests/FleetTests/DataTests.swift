@@ -5,6 +5,7 @@ import ObjectStore
 import Postgres
 import Testing
 import TestSupport
+import CloudEventsKafka
 
 extension WholeSystem {
     @Suite struct DataTests {

@@ -5,6 +5,7 @@ import Kafka
 import Postgres
 import Testing
 import TestSupport
+import CloudEventsKafka
 
 extension WholeSystem {
     @Suite struct ResumeTests {

@@ -5,6 +5,7 @@ import ObjectStore
 import Postgres
 import TestSupport
 import Testing
+import CloudEventsKafka
 
 extension WholeSystem {
     /// Schemas/validate.py checks with python-jsonschema what a fleet writes against docs/events and docs/manifest.

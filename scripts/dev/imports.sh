@@ -8,13 +8,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 table='
 row Coordinator Worker
 row Warehouse
-row Ledger
+row Ledger CloudEventsKafka
 row Scripts
-row Postgres Kafka ObjectStore
+row Postgres Kafka ObjectStore JobModel
 row HealthEndpoint
 row ServiceLifecycle Settings
 row Logging Metrics CommandLineOptions
-row JobModel Timing
+row Timing
 row Bytes BlockingIO
 c CLibPQ Postgres
 c CLibRdKafka Kafka

@@ -6,6 +6,7 @@ import Settings
 import Scripts
 import Ledger
 import Warehouse
+import Timing
 
 /// `check`.
 struct CheckCommand: AsyncParsableCommand {

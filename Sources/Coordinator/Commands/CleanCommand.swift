@@ -7,6 +7,7 @@ import Settings
 import Scripts
 import Ledger
 import Warehouse
+import Timing
 
 /// `clean`.
 struct CleanCommand: AsyncParsableCommand {

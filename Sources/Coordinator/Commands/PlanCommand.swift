@@ -3,6 +3,7 @@ import CommandLineOptions
 import Settings
 import Scripts
 import Ledger
+import Timing
 
 /// `plan`.
 struct PlanCommand: AsyncParsableCommand {

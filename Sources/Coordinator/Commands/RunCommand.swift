@@ -164,15 +164,9 @@ struct RunProgram: Sendable {
 
     /// Throws when a topic is missing. A broker that cannot be reached ends the command: a run is not begun without one.
     private func checkTopics() async throws {
-        let admin = try await KafkaAdmin.make(configuration: kafka, logger: environment.logger)
-        let existing = try await admin.topics(within: .seconds(12))
-        try await admin.close()
-        let missing = environment.settings.topicDefinitions.map(\.name).filter { existing[$0] == nil }
-        guard missing.isEmpty else {
-            throw RunFailure(
-                .setupNeeded, "Kafka at \(kafka.bootstrapServers) has no topic \(missing.joined(separator: ", "))",
-                hint: "run 'bda-coordinator setup'")
-        }
+        try await KafkaAdmin.requireTopics(
+            environment.settings.topicDefinitions.map(\.name), configuration: kafka, within: .seconds(12),
+            logger: environment.logger)
     }
 }
 

@@ -50,15 +50,16 @@ struct SetupCommand: AsyncParsableCommand {
                 print("topics: left out, because BDA_KAFKA_BOOTSTRAP_SERVERS is not set")
                 return
             }
-            let admin = try await KafkaAdmin.make(configuration: kafka, logger: environment.logger)
             let definitions = environment.settings.topicDefinitions
-            let existing = try await admin.topics(within: .seconds(12))
-            if !isDryRun { _ = try await admin.ensureTopics(definitions, within: .seconds(30)) }
+            let existing = try await KafkaAdmin.withClient(configuration: kafka, logger: environment.logger) {
+                let existing = try await $0.topics(within: .seconds(12))
+                if !isDryRun { _ = try await $0.ensureTopics(definitions, within: .seconds(30)) }
+                return existing
+            }
             for topic in definitions {
                 let state = existing[topic.name] != nil ? "is there" : isDryRun ? "would be made" : "made"
                 print("topic: \(topic.name) \(state)")
             }
-            try await admin.close()
         }
     }
 }

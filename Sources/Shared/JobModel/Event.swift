@@ -1,4 +1,5 @@
 package import Foundation
+import Timing
 
 /// What one kind of event says, beside its run. Every event is a hint from an untrusted wire: it names a run or a job,
 /// and the ledger says what that is.
@@ -52,14 +53,6 @@ package struct RunContext: Sendable, Hashable, Codable {
         self.businessDate = businessDate
         self.clientID = clientID
         self.environment = environment
-    }
-}
-
-/// Points in time as the wire has them: RFC 3339 in UTC with milliseconds.
-package enum Timestamp {
-    /// Such as `2026-04-01T03:15:00.123Z`.
-    package static func text(of date: Date) -> String {
-        date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     }
 }
 

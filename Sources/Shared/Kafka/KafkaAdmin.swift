@@ -3,18 +3,16 @@ internal import Timing
 internal import CLibRdKafka
 package import Logging
 
-/// A topic as it shall be.
+/// A topic as it should be.
 package struct KafkaTopicDefinition: Sendable, Hashable {
-    /// Its name.
     package let name: String
-    /// Its number of partitions, at least 1.
+    /// At least 1.
     package let partitions: Int
     /// Copies of each partition; nil takes the cluster's default.
     package let replicationFactor: Int?
     /// Settings of the topic, such as `retention.ms`.
     package let configuration: [String: String]
 
-    /// A topic.
     package init(name: String, partitions: Int, replicationFactor: Int? = nil, configuration: [String: String] = [:]) {
         self.name = name
         self.partitions = partitions
@@ -32,13 +30,9 @@ package struct KafkaTopicsReport: Sendable, Hashable {
     /// Topics that exist with fewer partitions than defined; they are not changed, as that would move keys.
     package internal(set) var tooFewPartitions: [TooFew] = []
 
-    /// A topic that is too small.
     package struct TooFew: Sendable, Hashable {
-        /// Its name.
         package let name: String
-        /// The partitions that it has.
         package let actual: Int
-        /// The partitions that were defined.
         package let wanted: Int
     }
 }
@@ -71,25 +65,11 @@ package actor KafkaAdmin {
 
     isolated deinit { handle?.destroy() }
 
-    /// Throws when no broker answers within `limit`; the error tells refused connections, unknown names, refused
-    /// log-ins and TLS failures apart.
-    ///
-    /// - Parameter topic: asks for this one only, which costs a large cluster less.
-    package func checkReachable(within limit: Duration, topic: String? = nil) throws {
-        _ = try openHandle().topics(named: topic, configuration: configuration, deadline: .after(limit))
+    func lookUp(topic: String?, within limit: Duration) throws -> [String: Int] {
+        try openHandle().topics(named: topic, configuration: configuration, deadline: .after(limit))
     }
 
-    /// The topics that exist, with their numbers of partitions.
-    package func topics(within limit: Duration) throws -> [String: Int] {
-        try openHandle().topics(configuration: configuration, deadline: .after(limit))
-    }
-
-    /// Makes the topics of `definitions` that do not exist, and returns when brokers know them.
-    ///
-    /// Throws the first error, at the latest after about `limit`; calling it again goes on where it stopped.
-    package func ensureTopics(
-        _ definitions: [KafkaTopicDefinition], within limit: Duration
-    ) throws -> KafkaTopicsReport {
+    func createMissing(_ definitions: [KafkaTopicDefinition], within limit: Duration) throws -> KafkaTopicsReport {
         let handle = try openHandle()
         let deadline = Deadline.after(limit)
         var existing = try handle.topics(configuration: configuration, deadline: deadline)
@@ -118,11 +98,13 @@ package actor KafkaAdmin {
 
     /// Closes the client. Throws when librdkafka does not let go of it within `limit`; it is then left behind.
     package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
-        let closed: Void? = try await withTimeLimit(limit) { await self.closeClient() }
-        guard closed != nil else { throw KafkaError(code: .timedOut, action: "close the Kafka admin client") }
+        try await closeClient("admin client", within: limit) {
+            await self.destroyHandle()
+            return true
+        }
     }
 
-    private func closeClient() {
+    private func destroyHandle() {
         handle?.destroy()
         handle = nil
     }

@@ -152,12 +152,7 @@ package actor KafkaConsumer: Service {
     /// Throws when librdkafka has not done so within `limit`; the client is then left behind, and the process should end.
     package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         let deadline = Deadline.after(limit)
-        let closed = try await withTimeLimit(limit + .seconds(1)) { await self.closeClient(deadline: deadline) }
-        guard closed == true else {
-            throw KafkaError(
-                code: .timedOut, action: "leave the Kafka consumer group",
-                hint: "nothing is lost by ending the process: what is not committed is delivered again")
-        }
+        try await closeClient("consumer", within: limit + .seconds(1)) { await self.leaveGroup(deadline: deadline) }
     }
 
     /// Makes librdkafka fail for good, through its own hook for tests.
@@ -294,7 +289,7 @@ package actor KafkaConsumer: Service {
     }
 
     /// True when the client was closed in time.
-    private func closeClient(deadline: Deadline) -> Bool {
+    private func leaveGroup(deadline: Deadline) -> Bool {
         guard let handle else { return true }
         self.handle = nil
         if end == nil { fail(closedError()) }

@@ -1,14 +1,13 @@
 internal import CLibRdKafka
+package import CommandLineOptions
 internal import Logging
 
 /// A failure that librdkafka or a broker reported, or a use that this module refuses.
-package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct KafkaError: ErrorWithExitCode, Sendable, Hashable, CustomStringConvertible {
     /// A number of `rd_kafka_resp_err_t`: negative ones are librdkafka's own, positive ones are the protocol's.
     package struct Code: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
-        /// The number.
         package let rawValue: Int32
 
-        /// Wraps the number.
         package init(rawValue: Int32) { self.rawValue = rawValue }
 
         init(_ code: rd_kafka_resp_err_t) { rawValue = code.rawValue }
@@ -20,11 +19,9 @@ package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
         var text: String { String(cString: rd_kafka_err2str(rd_kafka_resp_err_t(rawValue))) }
     }
 
-    /// What was reported.
     package let code: Code
     /// What was tried, to follow "unable to".
     package let action: String
-    /// Why it failed.
     package let cause: String
     /// The handle can do nothing more: it must be made anew.
     package let isFatal: Bool
@@ -51,16 +48,16 @@ package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
     /// One line, safe to log; `hint` is not part of it.
     package var description: String { "unable to \(action): \(cause) (\(code))" }
 
-    /// The same call may succeed later without anybody changing anything.
+    /// The same call may succeed later although nothing is changed.
     package var isRetryable: Bool { !isFatal && Self.retryable.contains(code) }
 
     /// No broker answered, or none that can be talked to.
     package var isUnreachable: Bool { Self.unreachable.contains(code) }
 
-    /// The broker refused who we say we are.
+    /// The broker refused the log-in.
     package var isAuthentication: Bool { Self.authentication.contains(code) }
 
-    /// We are known, and not allowed to do this.
+    /// The broker knows the user, who has no right to do this.
     package var isAuthorization: Bool { Self.authorization.contains(code) }
 
     /// The topic, or the partition of it, does not exist.
@@ -69,6 +66,17 @@ package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A message has more bytes than the client, the topic or the broker takes.
     package var isMessageTooLarge: Bool { code == .messageTooLarge }
 
+    /// A refusal that holds until an administrator changes settings, rights or certificates is an error of usage: no
+    /// later start of the program would end otherwise.
+    package var exitCode: ExitCode {
+        if isUnknownTopic { return .setupNeeded }
+        let isCertificate = code == .ssl && cause.contains(/certificate|unknown ca/.ignoresCase())
+        if isAuthorization || isAuthentication || isCertificate || Self.wrongUse.contains(code) { return .usage }
+        // Positive codes are a broker's refusals; negative ones are librdkafka's own, such as a lost connection.
+        return code.rawValue < 0 || isFatal || isRetryable || isUnreachable ? .kafkaUnavailable : .usage
+    }
+
+    private static let wrongUse: Set<Code> = [.invalidArgument, .notImplemented, .messageTooLarge]
     private static let unreachable: Set<Code> = [
         .transport, .allBrokersDown, .resolve, .timedOut, .messageTimedOut, .ssl,
     ]
@@ -83,7 +91,7 @@ package struct KafkaError: Error, Sendable, Hashable, CustomStringConvertible {
     private static let unknownTopic: Set<Code> = [
         .unknownTopic, Code(RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION), Code(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART),
     ]
-    // DNS is here because names come and go while a cluster is rolled out; TLS and log-in are not: those need a person.
+    // DNS is here because names come and go while a cluster is rolled out; TLS and log-in need an administrator.
     private static let retryable: Set<Code> = [
         .transport, .allBrokersDown, .resolve, .timedOut, .messageTimedOut, .queueFull,
         Code(RD_KAFKA_RESP_ERR__WAIT_COORD), Code(RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS),
@@ -126,7 +134,7 @@ extension KafkaError.Code {
     static let messageTooLarge = Self(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
     static let topicExists = Self(RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
 
-    /// What to do about the codes that people meet, where the code alone says enough.
+    /// What to do about the frequent codes, where the code alone says enough.
     var hint: String? {
         switch self {
         case .resolve:

@@ -44,7 +44,8 @@ extension KafkaHandle {
         while true {
             try Task.checkCancellation()
             let code = rd_kafka_query_watermark_offsets(
-                pointer, partition.topic, partition.number, &low, &high, deadline.remainingMilliseconds)
+                pointer, partition.topic, partition.number, &low, &high,
+                min(2000, deadline.remainingMilliseconds))
             if code == RD_KAFKA_RESP_ERR_NO_ERROR { return high }
             let error = KafkaError(code: .init(code), action: "find the end of \(partition)")
             // Such as a partition that has no leader yet, because it was made this moment.

@@ -20,8 +20,8 @@ extension KafkaHandle {
         let queue = rd_kafka_queue_new(pointer)!
         defer { rd_kafka_queue_destroy(queue) }
         rd_kafka_CreateTopics(pointer, &topics, topics.count, options, queue)
-        // The request's own time-out ends this wait.
-        guard let event = rd_kafka_queue_poll(queue, -1) else {
+        // The request's own time limit ends this wait; the one here is for a librdkafka that hangs.
+        guard let event = rd_kafka_queue_poll(queue, limit + 2000) else {
             throw KafkaError(code: .timedOut, action: "create topics")
         }
         defer { rd_kafka_event_destroy(event) }

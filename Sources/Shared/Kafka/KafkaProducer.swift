@@ -65,7 +65,7 @@ package actor KafkaProducer {
         messageTimeout: Duration = .seconds(30 * 60), logger: Logger
     ) async throws -> KafkaProducer {
         try await KafkaProducer(
-            configuration: configuration, linger: linger, maximumMessageBytes: maximumMessageBytes,
+            configuration: configuration, topics: topics, linger: linger, maximumMessageBytes: maximumMessageBytes,
             messageTimeout: messageTimeout, logger: logger)
     }
 
@@ -123,10 +123,9 @@ package actor KafkaProducer {
     /// Waits for the messages under way at most `limit`, then closes the client. What is not confirmed by then fails
     /// with an error in its `send`. Throws when librdkafka does not let go of the client in time.
     package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
-        let closed: Void? = try await withTimeLimit(limit + .seconds(5)) { await self.closeClient(within: limit) }
-        guard closed != nil else {
-            throw KafkaError(
-                code: .timedOut, action: "close the Kafka producer", hint: "nothing is lost by ending the process")
+        try await closeClient("producer", within: limit + .seconds(5)) {
+            await self.flushAndDestroy(within: limit)
+            return true
         }
     }
 
@@ -141,7 +140,7 @@ package actor KafkaProducer {
         return handle
     }
 
-    private func closeClient(within limit: Duration) async {
+    private func flushAndDestroy(within limit: Duration) async {
         if end == nil { end = KafkaError(code: .closed, action: "send to Kafka", cause: "the producer was closed") }
         if !pending.isEmpty {
             let idle = OneShot<Void>()
@@ -288,12 +287,5 @@ package actor KafkaProducer {
     func induceFatalError() {
         guard let handle else { return }
         rd_kafka_test_fatal_error(handle.pointer, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "induced")
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds, rounded up.
-    var milliseconds: Int64 {
-        components.seconds * 1000 + (components.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
     }
 }

@@ -102,8 +102,9 @@ package actor KafkaTopicReader {
     /// Closes the client. Throws when librdkafka does not let go of it within `limit`; it is then left behind.
     package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         let deadline = Deadline.after(limit)
-        let closed = try await withTimeLimit(limit + .seconds(1)) { await self.closeClient(deadline: deadline) }
-        guard closed == true else { throw KafkaError(code: .timedOut, action: "close the Kafka topic reader") }
+        try await closeClient("topic reader", within: limit + .seconds(1)) {
+            await self.stopReading(deadline: deadline)
+        }
     }
 
     private func serve() {
@@ -122,7 +123,7 @@ package actor KafkaTopicReader {
         intake.fail(error)
     }
 
-    private func closeClient(deadline: Deadline) -> Bool {
+    private func stopReading(deadline: Deadline) -> Bool {
         guard let handle else { return true }
         self.handle = nil
         if end == nil { fail(KafkaError(code: .closed, action: "read from Kafka", cause: "the reader was closed")) }

@@ -1,6 +1,7 @@
 import BlockingIO
 import Bytes
 import CLibCurl
+import Timing
 
 /// One libcurl connection on a thread of its own, one transfer at a time; between transfers the connection stays open.
 ///
@@ -272,12 +273,4 @@ struct CurlError: Error {
 /// libcurl's own state, set up before the first handle.
 private enum CurlLibrary {
     static let isReady = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
-}
-
-extension Duration {
-    /// In whole milliseconds, rounded up.
-    var milliseconds: Int {
-        let (seconds, attoseconds) = components
-        return Int(seconds) * 1000 + Int((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
-    }
 }

@@ -1,12 +1,14 @@
+package import CommandLineOptions
+
 /// Why a store could not do what it was asked.
-package struct ObjectStoreError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct ObjectStoreError: ErrorWithExitCode, Sendable, Hashable, CustomStringConvertible {
     /// The classes of failure; a closed set, fit for a metric's label.
     package enum Kind: String, Sendable, CaseIterable {
         /// The key breaks the rules for keys.
         case invalidKey = "invalid_key"
         /// The bucket or directory does not exist.
         case noSuchPlace = "no_such_place"
-        /// The store knows us and says no.
+        /// The store knows these credentials, and they have no right to do this.
         case accessDenied = "access_denied"
         /// No credentials were found, or the store does not take them.
         case credentials
@@ -50,16 +52,29 @@ package struct ObjectStoreError: Error, Sendable, Hashable, CustomStringConverti
     package let operation: String
     /// On what: an object's or a bucket's address.
     package let subject: String
-    /// The cause, in the words of whoever found it.
+    /// The cause, in the words of the server or library that reported it.
     package let reason: String
     /// What to do about it, naming the setting to look at.
     package internal(set) var hint: String?
     /// Whether the same request may succeed later. The store itself has tried several times already.
     package internal(set) var isRetryable: Bool
 
-    /// The credentials have run out. Who renews them may do so at any moment, and another process may have newer ones.
+    /// The credentials have expired. They may be renewed at any moment, and another process may have newer ones.
     package var isExpiredSession: Bool {
         ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"].contains(s3Code)
+    }
+
+    /// A refusal that holds until an administrator changes settings, rights or the bucket is an error of usage; an object
+    /// that is not what it should be fails the job. No later start of the program would end otherwise.
+    package var exitCode: ExitCode {
+        if isRetryable || isExpiredSession { return .storeUnavailable }
+        return switch kind {
+        case .preconditionFailed, .conflict, .integrity, .tooLarge, .badReply, .fileSystem: .jobFailed
+        case .unreachable, .interrupted, .throttled, .storeFault: .storeUnavailable
+        case .invalidKey, .noSuchPlace, .accessDenied, .credentials, .tls, .wrongRegion, .clockSkew, .noSpace,
+            .unsupported, .refused:
+            .usage
+        }
     }
 
     /// How often the store tried, when more than once.

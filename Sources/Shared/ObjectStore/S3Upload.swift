@@ -1,4 +1,5 @@
 import Bytes
+import Timing
 
 /// A large object on its way to S3. The multipart upload is begun with the first part, so that an object of one buffer
 /// needs none.
@@ -68,10 +69,9 @@ actor S3Upload: ObjectUpload {
         try await Task {
             do {
                 try await withTimeLimit(Self.abortLimit) { try await self.remove() }
-            } catch is TimeLimitExceeded {
+            } catch let error as TimeLimitExceeded {
                 throw ObjectStoreError(
-                    .interrupted, "abort", self.store.uri(forKey: self.key),
-                    reason: "it took longer than \(Self.abortLimit)", isRetryable: true)
+                    .interrupted, "abort", self.store.uri(forKey: self.key), reason: "\(error)", isRetryable: true)
             }
         }.value
     }

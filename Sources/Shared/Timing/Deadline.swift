@@ -2,7 +2,6 @@
 package struct Deadline: Sendable, Hashable {
     private let instant: ContinuousClock.Instant
 
-    /// The point `duration` from now.
     package static func after(_ duration: Duration) -> Deadline {
         Deadline(instant: .now.advanced(by: duration))
     }
@@ -14,11 +13,8 @@ package struct Deadline: Sendable, Hashable {
 
     /// What is left in whole milliseconds, rounded up, so that a wait of it does not end early.
     package var remainingMilliseconds: Int32 {
-        let left = remaining.components
-        let milliseconds = left.seconds * 1000 + (left.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-        return Int32(clamping: milliseconds)
+        Int32(clamping: remaining.milliseconds)
     }
 
-    /// Whether it has passed.
     package var hasPassed: Bool { remaining == .zero }
 }

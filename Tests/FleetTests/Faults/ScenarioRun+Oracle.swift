@@ -2,6 +2,7 @@ import Foundation
 import JobModel
 import Kafka
 import ObjectStore
+import CloudEventsKafka
 
 extension ScenarioRun {
     /// What must hold when a scenario is over, whatever has happened: one whole export, said once, and nothing left behind.

@@ -1,6 +1,7 @@
 import BlockingIO
 import Foundation
 import JobModel
+import CloudEventsKafka
 import Kafka
 import TestSupport
 

@@ -1,4 +1,5 @@
 package import JobModel
+package import Kafka
 
 extension KafkaMessage {
     /// A CloudEvent in Kafka's binary mode, keyed by its run so that a run's events stay in order; without a key where

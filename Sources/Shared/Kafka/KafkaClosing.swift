@@ -1,0 +1,14 @@
+internal import Timing
+
+/// Runs the closing of a client. Throws when `body` has not ended within `limit`, or returns false: librdkafka then holds
+/// on to the client, which is left behind, and the process should end.
+func closeClient(
+    _ client: String, within limit: Duration, _ body: @escaping @Sendable () async throws -> Bool
+) async throws {
+    do {
+        if try await withTimeLimitLeavingBehind(limit, body) { return }
+    } catch is TimeLimitExceeded {}
+    throw KafkaError(
+        code: .timedOut, action: "close the Kafka \(client)",
+        hint: "nothing is lost by ending the process: unconfirmed messages are sent or delivered again")
+}
