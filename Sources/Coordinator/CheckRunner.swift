@@ -23,7 +23,8 @@ struct CheckRunner: Sendable {
                     """
                     WITH violations AS MATERIALIZED (\(query)
                     ) SELECT count(*) OVER () AS bda_violations, violations.* FROM violations LIMIT \(Self.sampleSize)
-                    """, action: "run the \(script.segment.kind.rawValue) \(script.segment.name)")
+                    """, within: .seconds(3600),
+                    action: "run the \(script.segment.kind.rawValue) \(script.segment.name)")
             } catch let error as PostgresError where !error.isRetryable {
                 throw RunFailure(
                     .precheckFailed, "\(error)", hint: "mend \(script.text.file); 'bda-coordinator try' runs one script"

@@ -589,7 +589,9 @@ struct RunFlow: Sendable {
                 parameters.historyDays = settings.historyDays
                 var rows = 0
                 for statement in try history.script.text.statements(with: parameters) {
-                    rows += try await session.execute(statement, action: "run the history \(name)").affectedRows
+                    rows += try await session.execute(
+                        statement, within: .seconds(3600), action: "run the history \(name)"
+                    ).affectedRows
                 }
                 _ = try await WorkTransaction.commit(
                     in: session, claim: claim, workerID: Self.ownerName, transactionID: transactionID,

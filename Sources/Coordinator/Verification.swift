@@ -52,7 +52,7 @@ struct Verification: Sendable {
             let query = try script.text.statements(with: parameters)[0]
             let result = try await session.execute(
                 "SELECT count(*), COALESCE(\(currency), '')\(sums.map { ", " + $0 }.joined()) FROM (\(query)\n) AS exported GROUP BY 2",
-                action: "sum \(segment.name) for comparison")
+                within: .seconds(3600), action: "sum \(segment.name) for comparison")
             for row in result.rows {
                 expectedRows += Int(row[0] ?? "") ?? 0
                 for (name, value) in zip(segment.totals, row.dropFirst(2)) {

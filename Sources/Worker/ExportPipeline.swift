@@ -31,7 +31,8 @@ struct ExportPipeline {
         var files: [PartFile] = []
         do {
             try await session.beginCopy(
-                of: query, maximumRowsPerFile: run.rowsPerPart, observer: counter, action: "export \(segment.name)")
+                of: query, maximumRowsPerFile: run.rowsPerPart, observer: counter, within: nil,
+                action: "export \(segment.name)")
             var filling = ByteBuffer(capacity: run.uploadPartBytes)
             var sending = ByteBuffer(capacity: run.uploadPartBytes)
             var rowsBefore = 0

@@ -52,7 +52,7 @@ struct JobRunner: Sendable {
             var rows = 0
             for statement in statements {
                 try Task.checkCancellation()
-                rows += try await session.execute(statement, action: "run \(segment.name)").affectedRows
+                rows += try await session.execute(statement, within: nil, action: "run \(segment.name)").affectedRows
                 job.progress.set(rows)
             }
             result = JobResult(rows: rows, bytes: 0, durationMs: 0, parts: [], totals: [])

@@ -55,7 +55,7 @@ final class RunningJob: Sendable {
         }
         cancel?()
         while isFirst, !(state.withLock { $0.isEnded }) {
-            await session.cancel()
+            session.cancel()
             // Not cut short when the worker shuts down: this ends with the attempt.
             await Task { try? await Task.sleep(for: .milliseconds(200)) }.value
         }

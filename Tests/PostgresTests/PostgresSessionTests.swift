@@ -105,7 +105,7 @@ struct PostgresSessionTests {
             // The statement may not have begun yet: a cancellation that finds nothing to cancel is lost.
             let canceller = Task {
                 while !Task.isCancelled {
-                    await session.cancel()
+                    session.cancel()
                     try? await Task.sleep(for: .milliseconds(20))
                 }
             }
@@ -114,6 +114,111 @@ struct PostgresSessionTests {
             }
             canceller.cancel()
             #expect(error?.isCancelled == true)
+        }
+    }
+
+    @Test func aStatementBeyondItsLimitIsCancelledAndTheSessionGoesOn() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let session = try await PostgresSession.connect(role, purpose: "test")
+            let start = ContinuousClock.now
+            let error = await #expect(throws: PostgresError.self) {
+                try await session.execute("SELECT pg_sleep(60)", within: .seconds(1), action: "sleep")
+            }
+            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(error?.isCancelled == true && error?.isRetryable == true)
+            #expect(error?.description.contains("unable to sleep at \(role.address)") == true)
+            #expect(error?.description.contains("1.0 seconds") == true)
+            #expect(try await session.execute("SELECT 1", action: "go on").firstValue == "1")
+        }
+    }
+
+    @Test func aWaitForALockBeyondTheLimitIsCancelled() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let holder = try await PostgresSession.connect(role, purpose: "test holder")
+            let waiter = try await PostgresSession.connect(role, purpose: "test")
+            try await holder.execute("SELECT pg_advisory_lock(4711)", action: "lock")
+            let error = await #expect(throws: PostgresError.self) {
+                try await waiter.query("SELECT pg_advisory_lock($1)", ["4711"], within: .seconds(1), action: "lock")
+            }
+            #expect(error?.isCancelled == true && error?.hint?.contains("pg_locks") == true)
+            await holder.close()
+        }
+    }
+
+    /// The network swallows everything, the request to cancel included: only the session's own clock is left.
+    @Test(arguments: [true, false])
+    func aSilentNetworkEndsAStatementAtItsLimit(cancelledByItsOwner: Bool) async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let proxy = try TCPProxy(to: role.port)
+            defer { proxy.close() }
+            var proxied = role
+            (proxied.host, proxied.port) = ("127.0.0.1", proxy.port)
+            let session = try await PostgresSession.connect(proxied, purpose: "test")
+            proxy.set(.silent)
+            let start = ContinuousClock.now
+            if cancelledByItsOwner {
+                let running = Task {
+                    try await session.execute("SELECT 1", within: nil, action: "ask")
+                }
+                // A request before the statement has begun does not count, so it is repeated, as by a worker.
+                let owner = Task {
+                    while !Task.isCancelled {
+                        session.cancel()
+                        try? await Task.sleep(for: .milliseconds(100))
+                    }
+                }
+                let result = await running.result
+                owner.cancel()
+                let error = #expect(throws: PostgresError.self) { _ = try result.get() }
+                #expect(error?.isConnectionLost == true)
+            } else {
+                let error = await #expect(throws: PostgresError.self) {
+                    try await session.query("SELECT $1", ["x"], within: .seconds(1), action: "ask")
+                }
+                #expect(error?.isConnectionLost == true && error?.isRetryable == true)
+                #expect(error?.description.contains(proxied.address) == true)
+            }
+            let closed = ContinuousClock.now
+            #expect(closed - start < .seconds(12))
+            await session.close()
+            #expect(ContinuousClock.now - closed < .seconds(1))
+        }
+    }
+
+    /// The server's rows stop in the middle; the owner's cancellation ends the COPY all the same.
+    @Test func aSilentNetworkEndsACopyAfterItsCancellation() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let proxy = try TCPProxy(to: role.port)
+            defer { proxy.close() }
+            var proxied = role
+            (proxied.host, proxied.port) = ("127.0.0.1", proxy.port)
+            let session = try await PostgresSession.connect(proxied, purpose: "test")
+            try await session.beginCopy(
+                of: "SELECT n, repeat('x', 1000) FROM generate_series(1, 1000000) AS n", maximumRowsPerFile: 1_000_000,
+                observer: RowRecorder(), action: "copy")
+            let buffer = ByteBuffer(capacity: 1 << 16)
+            #expect(try await session.readCopy(into: buffer) == .bufferFull)
+            proxy.set(.silent)
+            session.cancel()
+            let error = await #expect(throws: PostgresError.self) {
+                while true {
+                    buffer.removeAll()
+                    _ = try await session.readCopy(into: buffer)
+                }
+            }
+            #expect(error?.isConnectionLost == true)
+        }
+    }
+
+    @Test func aViolatedConstraintIsNamed() async throws {
+        try await TestPostgres.withDatabase { role, _ in
+            let session = try await PostgresSession.connect(role, purpose: "test")
+            try await session.execute(
+                "CREATE SCHEMA s; CREATE TABLE s.t (n int CONSTRAINT t_n UNIQUE)", action: "make a table")
+            let error = await #expect(throws: PostgresError.self) {
+                try await session.execute("INSERT INTO s.t VALUES (1), (1)", action: "insert")
+            }
+            #expect(error?.constraint == "t_n" && error?.schema == "s" && error?.isUniqueViolation == true)
         }
     }
 

@@ -35,7 +35,7 @@ package enum TestPostgres {
         let server = try await PostgresSession.connect(administrator, purpose: "tests")
         try await server.execute(
             "CREATE DATABASE \(SQL.identifier(name))" + (template.map { " TEMPLATE \(SQL.identifier($0))" } ?? ""),
-            action: "make a test's database")
+            within: .seconds(300), action: "make a test's database")
         try await server.execute(
             "GRANT CONNECT, CREATE ON DATABASE \(SQL.identifier(name)) TO billing_aggregator",
             action: "grant to the role")
@@ -50,7 +50,8 @@ package enum TestPostgres {
         // A session of its own: a test may have restarted the server.
         let cleaner = try await PostgresSession.connect(administrator, purpose: "tests")
         try await cleaner.execute(
-            "DROP DATABASE \(SQL.identifier(name)) WITH (FORCE)", action: "drop a test's database")
+            "DROP DATABASE \(SQL.identifier(name)) WITH (FORCE)", within: .seconds(300),
+            action: "drop a test's database")
         await cleaner.close()
         return try result.get()
     }

@@ -104,7 +104,7 @@ struct SnapshotTests {
             }
             #expect(error?.sqlState == "55P03" && error?.isRetryable == true)
             #expect(error?.hint?.contains("ACCESS EXCLUSIVE") == true)
-            await intruder.cancel()
+            intruder.cancel()
             _ = try? await truncated
             await intruder.close()
             await job.close()

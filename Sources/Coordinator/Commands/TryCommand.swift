@@ -92,7 +92,8 @@ struct Trial {
         for segment in graph.segments where wanted.contains(segment.name) && segment.kind == .`init` {
             for parameters in parameters(of: segment, all: true) {
                 for statement in try byName[segment.name]!.text.statements(with: parameters) {
-                    try await session.execute(statement, action: "run \(segment.name), which is needed")
+                    try await session.execute(
+                        statement, within: .seconds(3600), action: "run \(segment.name), which is needed")
                 }
             }
         }
@@ -101,7 +102,7 @@ struct Trial {
             let isQuery = script.segment.kind != .`init` && script.segment.kind != .history
             let result = try await session.execute(
                 isQuery ? "SELECT * FROM (\(statement)\n) AS tried LIMIT \(limit)" : statement,
-                action: "run \(script.segment.name)")
+                within: .seconds(3600), action: "run \(script.segment.name)")
             if isQuery {
                 output += TextTable(header: result.columns, rows: result.rows.map { $0.map { $0 ?? "NULL" } }).text()
                 output += "\n(\(result.rows.count) rows shown, at most \(limit))"

@@ -16,11 +16,14 @@ package struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible
     package let position: Int?
     /// Whether the session is gone.
     package let isConnectionLost: Bool
+    /// The schema of the object that the server's error is about, such as the one of a violated constraint.
+    package let schema: String?
+    /// The violated constraint, or the unique index.
+    package let constraint: String?
 
-    /// An error of the given parts.
     package init(
         sqlState: String?, message: String, detail: String? = nil, hint: String? = nil, action: String,
-        position: Int? = nil, isConnectionLost: Bool = false
+        position: Int? = nil, isConnectionLost: Bool = false, schema: String? = nil, constraint: String? = nil
     ) {
         self.sqlState = sqlState
         self.message = message
@@ -29,6 +32,8 @@ package struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible
         self.action = action
         self.position = position
         self.isConnectionLost = isConnectionLost
+        self.schema = schema
+        self.constraint = constraint
     }
 
     /// Whether the same work may go well later: lost connections, serialization failures and deadlocks, too few
@@ -97,8 +102,11 @@ package struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible
         return PostgresError(
             sqlState: sqlState, message: oneLine(field("M") ?? String(cString: PQresultErrorMessage(result))),
             detail: field("D"), hint: field("H"), action: action, position: field("P").flatMap { Int($0) },
-            isConnectionLost: PQstatus(connection) == CONNECTION_BAD)
+            isConnectionLost: PQstatus(connection) == CONNECTION_BAD, schema: field("s"), constraint: field("n"))
     }
+
+    /// `PG_DIAG_SQLSTATE`.
+    static let sqlStateField = Int32(UInt8(ascii: "C"))
 
     private static func oneLine(_ text: String) -> String {
         text.split(whereSeparator: \.isNewline).map { $0.trimmingPrefix { $0 == " " || $0 == "\t" } }

@@ -68,12 +68,25 @@ extension PostgresSession {
     ///   - query: one SELECT.
     ///   - maximumRowsPerFile: after that many rows a new file begins.
     ///   - observer: sees each data row once, in order.
+    ///   - limit: until the server begins to answer. The rows have none: a query computes as long as it needs, and the
+    ///     owner cancels it.
     package func beginCopy(
-        of query: String, maximumRowsPerFile: Int, observer: any CopyRowObserver, action: String
+        of query: String, maximumRowsPerFile: Int, observer: any CopyRowObserver,
+        within limit: Duration? = statementLimit, action: String
     ) throws {
         let connection = try live()
-        let result = PQexec(connection, "COPY (\(query)\n) TO STDOUT (FORMAT csv, HEADER true)")
-        try check(result, is: PGRES_COPY_OUT, action: action)
+        canceller.beginStatement()
+        guard PQsendQuery(connection, "COPY (\(query)\n) TO STDOUT (FORMAT csv, HEADER true)") == 1 else {
+            throw PostgresError.fromConnection(connection, action: action)
+        }
+        var (hasBegun, failure): (Bool, PostgresError?) = (false, nil)
+        _ = try results(of: connection, within: limit, action: action) { result in
+            hasBegun = PQresultStatus(result) == PGRES_COPY_OUT
+            if !hasBegun { failure = failure ?? .fromResult(result, of: connection, action: action) }
+            PQclear(result)
+            return !hasBegun
+        }
+        guard hasBegun else { throw failure ?? .fromConnection(connection, action: action) }
         copy = CopyState(action: action, observer: observer, maximumRowsPerFile: maximumRowsPerFile)
     }
 
@@ -109,9 +122,16 @@ extension PostgresSession {
             rows += 1
         }
         used += state.takePending(into: UnsafeMutableRawBufferPointer(rebasing: memory[used...]))
+        var isBroken = false
         while used < memory.count {
             var raw: UnsafeMutablePointer<CChar>?
-            let count = Int(PQgetCopyData(connection, &raw, 0))
+            // The call that may block says at once what is the matter with a broken connection; the other one is silent.
+            let count = Int(PQgetCopyData(connection, &raw, isBroken ? 0 : 1))
+            if count == 0 {
+                if isCancellationOverdue { throw silence(after: nil, action: state.action) }
+                if !awaitInput(on: connection, milliseconds: 1000) { isBroken = true }
+                continue
+            }
             guard count > 0, let raw else {
                 state.rows = rows
                 return try finishCopy(connection, state, code: count)
@@ -161,13 +181,14 @@ extension PostgresSession {
         guard code == -1 else { throw PostgresError.fromConnection(connection, action: state.action) }
         var confirmedRows: Int?
         var failure: PostgresError?
-        while let result = PQgetResult(connection) {
+        _ = try results(of: connection, within: Self.statementLimit, action: state.action) { result in
             if PQresultStatus(result) == PGRES_COMMAND_OK {
                 confirmedRows = Int(String(cString: PQcmdTuples(result)))
             } else if failure == nil {
                 failure = PostgresError.fromResult(result, of: connection, action: state.action)
             }
             PQclear(result)
+            return true
         }
         if let failure { throw failure }
         guard let confirmedRows else { throw PostgresError.fromConnection(connection, action: state.action) }

@@ -5,8 +5,12 @@ import Glibc
 
 /// One connection to PostgreSQL: an actor on a thread of its own, where libpq's blocking calls run.
 ///
-/// A session has one owner, who calls its methods one after the other; a transaction is that owner's business. After a
+/// A session has one owner, which calls its methods one after the other; a transaction is that owner's business. After a
 /// cancellation or a lost connection the owner closes the session and opens another.
+///
+/// Each call has a limit, by default `statementLimit`: a statement that takes longer is cancelled, and a connection on which
+/// the cancellation brings no answer within `cancellationGrace` is closed. The limit nil is for a job's work, which takes as
+/// long as its data: its owner has a limit of its own and calls `cancel()`; the grace then counts from there.
 package actor PostgresSession {
     /// What identifies the server process of a session, also after its pid was given to another.
     package struct Backend: Sendable, Hashable {
@@ -25,14 +29,19 @@ package actor PostgresSession {
     private let thread: BlockingThread
     private var connection: OpaquePointer?
     var copy: CopyState?
-    private let canceller = PostgresCanceller()
-    private let address: String
+    let canceller = PostgresCanceller()
+    let address: String
     private var knownBackend: Backend?
 
-    /// The thread.
+    /// How long a statement may take unless its caller says otherwise: far more than any statement on the ledger needs.
+    package static let statementLimit = Duration.seconds(30)
+
+    /// How long the server may take to answer after a statement was cancelled.
+    static let cancellationGrace = Duration.seconds(5)
+
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// Connects and pins the session's settings.
+    /// Connects and pins the session's settings. The limit is `connectTimeoutSeconds` for each address of the host.
     ///
     /// - Parameters:
     ///   - configuration: where to.
@@ -70,7 +79,8 @@ package actor PostgresSession {
     /// Whether the connection is usable, as far as libpq knows.
     package var isConnected: Bool { connection.map { PQstatus($0) == CONNECTION_OK } ?? false }
 
-    /// Ends the session. Safe to call twice; pending cancellations are void afterwards.
+    /// Ends the session. Safe to call twice. It waits for no answer of the server: the connection does not block, so that
+    /// the farewell is sent if the network takes it.
     package func close() {
         copy = nil
         canceller.clear()
@@ -78,45 +88,50 @@ package actor PostgresSession {
         connection = nil
     }
 
-    /// Asks the server to end the running statement, from any thread. The statement then fails with SQLSTATE 57014; the
-    /// owner closes the session, because a late cancellation would hit its next statement.
-    package nonisolated func cancel() async {
-        await canceller.cancel()
-    }
+    /// Asks the server to end the running statement, from any thread, without waiting for it. The statement then fails with
+    /// SQLSTATE 57014, or as a lost connection when the server does not answer; the owner closes the session, because a late
+    /// cancellation would hit its next statement.
+    package nonisolated func cancel() { canceller.request() }
 
     // MARK: Statements
 
     /// Runs one or more statements without parameters (the simple protocol) and returns the last one's result.
+    ///
+    /// - Parameter limit: for all of them together; nil is for a job's work, which its owner cancels.
     @discardableResult
-    package func execute(_ sql: String, action: String) throws -> PostgresResult {
-        let connection = try live()
-        return try finish(PQexec(connection, sql), action: action)
+    package func execute(
+        _ sql: String, within limit: Duration? = statementLimit, action: String
+    ) throws -> PostgresResult {
+        try run(within: limit, action: action, copying: PostgresResult.init) { PQsendQuery($0, sql) }
     }
 
     /// Runs one statement with parameters `$1`, `$2`, … in text form; nil is NULL.
     @discardableResult
-    package func query(_ sql: String, _ parameters: [String?], action: String) throws -> PostgresResult {
-        let connection = try live()
-        let result = withCStrings(parameters) { values in
-            PQexecParams(connection, sql, Int32(parameters.count), nil, values, nil, nil, 0)
+    package func query(
+        _ sql: String, _ parameters: [String?], within limit: Duration? = statementLimit, action: String
+    ) throws -> PostgresResult {
+        try run(within: limit, action: action, copying: PostgresResult.init) { connection in
+            withCStrings(parameters) { values in
+                PQsendQueryParams(connection, sql, Int32(parameters.count), nil, values, nil, nil, 0)
+            }
         }
-        return try finish(result, action: action)
     }
 
     /// The columns that a statement would return, as the server describes it; nothing is run.
-    package func describe(_ sql: String, action: String) throws -> [PostgresColumn] {
-        let connection = try live()
-        try check(PQprepare(connection, "", sql, 0, nil), is: PGRES_COMMAND_OK, action: action)
-        guard let result = PQdescribePrepared(connection, "") else {
-            throw PostgresError.fromConnection(connection, action: action)
-        }
-        defer { PQclear(result) }
-        guard PQresultStatus(result) == PGRES_COMMAND_OK else {
-            throw PostgresError.fromResult(result, of: connection, action: action)
-        }
-        let columns = (0..<PQnfields(result)).map {
-            (name: String(cString: PQfname(result, $0)), type: PQftype(result, $0), modifier: PQfmod(result, $0))
-        }
+    package func describe(
+        _ sql: String, within limit: Duration? = statementLimit, action: String
+    ) throws -> [PostgresColumn] {
+        try run(within: limit, action: action, copying: { _ in }) { PQsendPrepare($0, "", sql, 0, nil) }
+        let columns = try run(
+            within: limit, action: action,
+            copying: { result in
+                (0..<PQnfields(result)).map {
+                    (
+                        name: String(cString: PQfname(result, $0)), type: PQftype(result, $0),
+                        modifier: PQfmod(result, $0)
+                    )
+                }
+            }, sending: { PQsendDescribePrepared($0, "") })
         if columns.isEmpty { return [] }
         let types = try query(
             """
@@ -153,9 +168,13 @@ package actor PostgresSession {
             close()
             throw error
         }
+        // With a connection that blocks, sending could wait for a peer that takes nothing, and closing as well.
+        PQsetnonblocking(opened, 1)
         canceller.set(PQgetCancel(opened))
         do {
-            try execute(PostgresConfiguration.pinnedSession, action: "set up the session at \(address)")
+            try execute(
+                PostgresConfiguration.pinnedSession, within: .seconds(configuration.connectTimeoutSeconds),
+                action: "set up the session at \(address)")
         } catch {
             close()
             throw error
@@ -196,34 +215,6 @@ package actor PostgresSession {
             throw PostgresError(
                 sqlState: nil, message: "the session is closed", action: "use the session at \(address)",
                 isConnectionLost: true)
-        }
-        return connection
-    }
-
-    private func finish(_ result: OpaquePointer?, action: String) throws -> PostgresResult {
-        let connection = try live(after: result, action: action)
-        guard let result else { throw PostgresError.fromConnection(connection, action: action) }
-        defer { PQclear(result) }
-        switch PQresultStatus(result) {
-        case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY: return PostgresResult(copying: result)
-        default: throw PostgresError.fromResult(result, of: connection, action: action)
-        }
-    }
-
-    /// Frees the result; throws unless it has the wanted status.
-    func check(_ result: OpaquePointer?, is wanted: ExecStatusType, action: String) throws {
-        let connection = try live(after: result, action: action)
-        defer { PQclear(result) }
-        guard let result, PQresultStatus(result) == wanted else {
-            throw PostgresError.fromResult(result, of: connection, action: action)
-        }
-    }
-
-    /// The connection also when it has just been lost: its error text is wanted.
-    private func live(after result: OpaquePointer?, action: String) throws -> OpaquePointer {
-        guard let connection else {
-            PQclear(result)
-            throw PostgresError.fromConnection(nil, action: action)
         }
         return connection
     }

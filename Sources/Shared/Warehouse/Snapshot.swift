@@ -16,7 +16,9 @@ package struct Snapshot: Sendable {
     /// - Parameter tables: qualified names from `tablesRead(by:in:)`.
     package static func export(on session: PostgresSession, locking tables: [String]) async throws -> Snapshot {
         let statements = holding + lock(tables, within: lockWait) + ["SELECT pg_catalog.pg_export_snapshot()"]
-        let id = try await session.execute(statements.joined(separator: "; "), action: "export the run's snapshot")
+        let id = try await session.execute(
+            statements.joined(separator: "; "), within: lockWait + PostgresSession.statementLimit,
+            action: "export the run's snapshot")
         return Snapshot(id: id.firstValue ?? "", session: session)
     }
 
@@ -30,7 +32,9 @@ package struct Snapshot: Sendable {
         let statements =
             holding + `import`(id, locking: tables, within: lockWait) + ["SELECT pg_catalog.pg_export_snapshot()"]
         let exported = try await importing(in: session) {
-            try await session.execute(statements.joined(separator: "; "), action: "take over the run's snapshot")
+            try await session.execute(
+                statements.joined(separator: "; "), within: lockWait + PostgresSession.statementLimit,
+                action: "take over the run's snapshot")
         }
         return Snapshot(id: exported.firstValue ?? "", session: session)
     }

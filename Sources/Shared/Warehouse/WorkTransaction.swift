@@ -33,7 +33,10 @@ package enum WorkTransaction {
             statements += Snapshot.import(snapshotID, locking: tables, within: lockWait ?? Snapshot.lockWait)
         }
         statements.append("SELECT pg_catalog.pg_current_xact_id()")
-        let begun = { try await session.execute(statements.joined(separator: "; "), action: "begin the work") }
+        let limit = (lockWait ?? Snapshot.lockWait) + PostgresSession.statementLimit
+        let begun = {
+            try await session.execute(statements.joined(separator: "; "), within: limit, action: "begin the work")
+        }
         let id = snapshotID == nil ? try await begun() : try await Snapshot.importing(in: session, begun)
         return id.firstValue ?? ""
     }
