@@ -55,7 +55,7 @@ let package = Package(
         // The snapshot, the run's tables, the transaction of an attempt.
         shared("Warehouse", ["Ledger", "Scripts", "Postgres", "JobModel"]),
         // Schema `bda`: what is to be done, who does it, what is done.
-        shared("Ledger", ["Scripts", "Postgres", "JobModel", "Bytes", "BlockingIO", "Timing"]),
+        shared("Ledger", ["Scripts", "Postgres", "CommandLineOptions", "JobModel", "Bytes", "BlockingIO", "Timing"]),
         // Events of the job model as Kafka messages.
         shared("CloudEventsKafka", ["Kafka", "JobModel"]),
         // SQL scripts: header, parameters, set.
@@ -122,6 +122,10 @@ let package = Package(
         tests("KafkaTests", ["Kafka", "CommandLineOptions", "BlockingIO", "TestSupport"]),
         tests("ObjectStoreTests", ["ObjectStore", "CommandLineOptions", "TestSupport"]),
         tests("WarehouseTests", ["Warehouse", "Ledger", "Scripts", "TestSupport"]),
+        // FormerMigrations: the migrations of a ledger that is upgraded.
+        tests(
+            "LedgerTests", ["Ledger", "Warehouse", "Scripts", "CommandLineOptions", "TestSupport"],
+            exclude: ["FormerMigrations"]),
         tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("WorkerTests", ["Worker", "TestSupport"]),
         // Audit and Schemas: Python, which the tests start.

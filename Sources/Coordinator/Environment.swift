@@ -66,16 +66,11 @@ struct CommandEnvironment: Sendable {
         }
     }
 
-    /// Throws unless the ledger is the one that this program needs.
+    /// Throws `LedgerMismatch` unless this program can use the ledger.
     func checkLedger() async throws {
-        let pending = try await withSession { try await Migrations(folders: settings.scriptsFolders).pending(in: $0) }
-        guard let first = pending.first else { return }
-        throw RunFailure(
-            .setupNeeded,
-            first.number == 1
-                ? "the database \(settings.database.address) has no ledger (schema bda)"
-                : "the ledger in \(settings.database.address) is older than this program: migration \(first.number) is missing",
-            hint: "run 'bda-coordinator setup'")
+        try await withSession {
+            try await LedgerSetup(folders: settings.scriptsFolders).check(in: $0, of: settings.database)
+        }
     }
 
     /// The date, checked: not in the future, and not before its cut-off.

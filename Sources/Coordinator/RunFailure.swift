@@ -38,7 +38,6 @@ struct RunFailure: Error, CustomStringConvertible, Sendable {
         case let error as PostgresError where error.isRetryable || error.isConnectionLost || error.sqlState == nil:
             self.init(.databaseUnavailable, "\(error)", hint: error.hint)
         case let error as PostgresError: self.init(.databaseUnavailable, "\(error)", hint: error.hint)
-        case let error as Migrations.LedgerMismatch: self.init(.setupNeeded, "\(error)", hint: error.hint)
         case let error as ScriptSet.Problems: self.init(.usage, "\(error)")
         case let error as ScriptProblem: self.init(.usage, "\(error)")
         case let error as InvalidValue: self.init(.usage, "\(error)")

@@ -61,19 +61,12 @@ struct WorkerCommand: AsyncParsableCommand {
     /// The one table from errors that end a worker to exit codes.
     static func ending(of error: any Error) -> (ExitCode, hint: String?) {
         switch error {
-        case let error as LedgerMissing: (.setupNeeded, error.hint)
         case let error as PostgresError: (.databaseUnavailable, error.hint)
         case let error as any ErrorWithExitCode: (error.exitCode, error.hint)
         case is CancellationError: (.interrupted, nil)
         default: (.bug, "this is a bug; please report it with the log")
         }
     }
-}
-
-/// The database has no ledger.
-struct LedgerMissing: Error, CustomStringConvertible {
-    let description: String
-    let hint = "run 'bda-coordinator setup'"
 }
 
 /// The wiring of a worker.
@@ -147,13 +140,13 @@ struct WorkerProgram {
 
     private func checkDatabase(_ settings: WorkerSettings) async throws {
         let session = try await PostgresSession.connect(settings.database, purpose: "worker check")
-        let exists = try await session.execute(
-            "SELECT pg_catalog.to_regclass('bda.job') IS NOT NULL", action: "look for the ledger"
-        ).firstValue
-        await session.close()
-        guard exists == "t" else {
-            throw LedgerMissing(description: "the database \(settings.database.address) has no ledger (schema bda)")
+        do {
+            try await LedgerVersion.check(in: session, of: settings.database)
+        } catch {
+            await session.close()
+            throw error
         }
+        await session.close()
     }
 
     private func checkStore(_ settings: WorkerSettings) async throws {

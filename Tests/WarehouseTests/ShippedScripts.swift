@@ -19,7 +19,7 @@ struct ShippedScripts {
     static func with(_ body: (ShippedScripts) async throws -> Void) async throws {
         try await TestPostgres.withDatabase { role, _ in
             let session = try await PostgresSession.connect(role, purpose: "test")
-            _ = try await Migrations(folders: [folder]).apply(in: session)
+            _ = try await LedgerSetup(folders: [folder]).apply(in: session)
             let scripts = try ScriptSet(folders: [folder])
             var generator = SystemRandomNumberGenerator()
             var run = RunRecord(

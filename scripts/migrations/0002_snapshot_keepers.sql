@@ -1,3 +1,4 @@
+-- @former 15dce636802d599ff32f5bdaecbdc13397a201798ffb4b397fe9a5b7b130c446
 -- Workers hold a run's snapshot beside its coordinator, so that a coordinator's death does not end the reading of the
 -- vaults: the next one takes the snapshot over from whoever still has it.
 
@@ -16,13 +17,3 @@ COMMENT ON TABLE bda.snapshot_keeper IS
 ALTER TABLE bda.run_script ADD COLUMN tables text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN bda.run_script.tables IS
     'Scripts that read the vaults: their tables, which are locked before the snapshot is imported, because DDL pierces snapshots.';
-
--- Whether a run's snapshot is still needed: the run goes on, and a job that reads the vaults has no result.
-CREATE FUNCTION bda.needs_snapshot(p_run_id text) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM bda.run AS r
-        JOIN bda.run_script AS s ON s.run_id = r.run_id AND s.reads = 'vault'
-        JOIN bda.job AS j ON j.run_id = s.run_id AND j.segment = s.segment
-        WHERE r.run_id = p_run_id AND r.state = 'running' AND r.graph_at IS NOT NULL
-          AND NOT EXISTS (SELECT FROM bda.result AS d WHERE d.job_id = j.job_id))
-$$;

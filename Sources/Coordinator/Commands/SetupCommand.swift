@@ -14,7 +14,7 @@ struct SetupCommand: AsyncParsableCommand {
         commandName: "setup",
         abstract: "Makes or upgrades the ledger in the warehouse, and makes the topics that are missing.",
         discussion: """
-            Safe to repeat: what is there stays as it is. Without BDA_KAFKA_BOOTSTRAP_SERVERS the topics are left out, which
+            Safe to repeat: what exists stays as it is, and two set-ups at once take turns. Without BDA_KAFKA_BOOTSTRAP_SERVERS the topics are left out, which
             is enough for local mode.
 
             EXAMPLES
@@ -31,17 +31,25 @@ struct SetupCommand: AsyncParsableCommand {
             let variables = ProcessInfo.processInfo.environment
             let hasKafka = variables["BDA_KAFKA_BOOTSTRAP_SERVERS"]?.isEmpty == false
             let environment = try CommandEnvironment(hasKafka ? .kafka : [], environment: variables)
-            let migrations = try Migrations(folders: environment.settings.scriptsFolders)
+            let ledger = try LedgerSetup(folders: environment.settings.scriptsFolders)
+            guard ledger.migrations.count == LedgerVersion.current else {
+                throw RunFailure(
+                    .usage,
+                    "the scripts folder makes a ledger of version \(ledger.migrations.count), this program needs version \(LedgerVersion.current)",
+                    hint: "let BDA_SCRIPTS_DIR be the scripts folder of this program's version")
+            }
             let scripts = try environment.scripts()
             try await environment.withSession { session in
                 try await RunSchema.checkReports(
                     scripts.tables, schemas: ["bda", "bda_extensions", "report_oibl"], in: session)
-                let verb = isDryRun ? "would apply" : "applied"
-                let changes =
-                    isDryRun ? try await migrations.pending(in: session) : try await migrations.apply(in: session)
-                for migration in changes { print("ledger: \(verb) migration \(migration.number) (\(migration.name))") }
-                if changes.isEmpty { print("ledger: up to date at migration \(migrations.all.count)") }
-                if !isDryRun { try await RunSchema.createPermanent(scripts.tables, in: session) }
+                if isDryRun {
+                    Self.report(try await ledger.pending(in: session), of: ledger, verb: "would apply")
+                } else {
+                    try await LedgerSetup.takingTurns(in: session) {
+                        Self.report(try await ledger.apply(in: session), of: ledger, verb: "applied")
+                        try await RunSchema.createPermanent(scripts.tables, in: session)
+                    }
+                }
                 for table in scripts.tables where table.isPermanent {
                     print("table: \(table.name) \(isDryRun ? "would be made if it is missing" : "is there")")
                 }
@@ -60,6 +68,16 @@ struct SetupCommand: AsyncParsableCommand {
                 let state = existing[topic.name] != nil ? "is there" : isDryRun ? "would be made" : "made"
                 print("topic: \(topic.name) \(state)")
             }
+        }
+    }
+
+    private static func report(_ changes: LedgerSetup.Changes, of ledger: LedgerSetup, verb: String) {
+        for migration in changes.migrations {
+            print("ledger: \(verb) migration \(migration.number) (\(migration.name))")
+        }
+        for function in changes.functions { print("ledger: \(verb) function bda.\(function.name)") }
+        if changes.isEmpty {
+            print("ledger: up to date at migration \(ledger.migrations.count) with \(ledger.functions.count) functions")
         }
     }
 }

@@ -1,93 +1,12 @@
-import Warehouse
-import Foundation
 import JobModel
+import Ledger
 import Postgres
 import TestSupport
 import Testing
-import Scripts
-import Ledger
-
-/// A ledger with one running run of unsplit jobs of a segment each, all ready.
-private struct LedgerFixture {
-    let role: PostgresConfiguration
-    let ledger: Ledger
-    let run: RunRecord
-    let jobs: [JobID]
-
-    static func with<Value>(
-        jobs count: Int, maxAttempts: Int = 3, _ body: (LedgerFixture) async throws -> Value
-    ) async throws -> Value {
-        try await TestPostgres.withDatabase { role, _ in
-            let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../scripts").path
-            let session = try await PostgresSession.connect(role, purpose: "test")
-            _ = try await Migrations(folders: [root]).apply(in: session)
-            await session.close()
-            let ledger = Ledger(role, purpose: "test")
-            var generator = SystemRandomNumberGenerator()
-            let runID = RunID(millisecondsSince1970: 1_775_013_300_123, using: &generator)
-            let run = RunRecord(
-                runID: runID, clientID: "acme", environment: "dev", businessDate: try BusinessDate("2026-03-31"),
-                cutoff: "2026-04-01T03:00:00.000Z", systems: ["tripica"], isCompleteSet: true, partitionCount: count,
-                rowsPerPart: 10, uploadPartBytes: 5 << 20, compression: .none, compressionLevel: nil,
-                output: "file:///x",
-                outputPrefix: "billing", maxAttempts: maxAttempts, retryBaseSeconds: 1, retryMaxSeconds: 1,
-                jobTimeoutSeconds: 60, owner: "test", snapshotID: nil)
-            try await ledger.runs.insert(run)
-            let segment = Segment(name: try SegmentName("tripica.work"), kind: .`init`, reads: .run)
-            let graph = JobGraph(segments: [segment], systems: ["tripica"], partitionCount: count)
-            try await ledger.jobs.insertGraph(
-                graph, jobs: [PlannedJobs(segment: segment.name, jobs: Array(repeating: (nil, nil), count: count))],
-                for: run)
-            _ = try await ledger.jobs.advance(run)
-            let fixture = LedgerFixture(
-                role: role, ledger: ledger, run: run,
-                jobs: (0..<count).map { JobID(run: runID, segment: segment.name, partition: $0) })
-            let value = try await body(fixture)
-            await ledger.close()
-            return value
-        }
-    }
-
-    func session() async throws -> PostgresSession { try await PostgresSession.connect(role, purpose: "test work") }
-
-    func claim(_ job: JobID?, for session: PostgresSession, worker: String = "w", lease: Int = 30) async throws
-        -> Claim?
-    {
-        try await ledger.jobs.claim(
-            job, clientID: "acme", environment: "dev", workerID: worker, backend: try await session.backend(),
-            leaseSeconds: lease)
-    }
-
-    func commit(_ claim: Claim, in session: PostgresSession) async throws -> Bool {
-        let transaction = try await WorkTransaction.begin(in: session, snapshotID: nil)
-        return try await WorkTransaction.commit(
-            in: session, claim: claim, workerID: "w", transactionID: transaction,
-            result: JobResult(
-                rows: 1, bytes: 2, durationMs: 3,
-                parts: [PartRecord(partNo: 1, key: "k", rows: 1, bytes: 2, sha256: "ab")],
-                totals: [ControlTotal(name: "net", currency: "EUR", amount: try ExactDecimal("0.10"))]))
-    }
-
-    /// What a worker does before it begins an attempt that is not the first.
-    func endFormerSessions(of claim: Claim, in session: PostgresSession) async throws {
-        let areGone = try await session.query(
-            "SELECT bda.end_sessions($1, $2::int, 5000)", [claim.jobID.description, "\(claim.attempt)"],
-            action: "end the former sessions")
-        #expect(areGone.firstValue == "t")
-    }
-
-    /// Ends a lease without waiting for it.
-    func expireLease(of job: JobID) async throws {
-        let session = try await session()
-        try await session.query(
-            "UPDATE bda.job SET lease_until = now() - interval '1 second' WHERE job_id = $1", [job.description],
-            action: "expire")
-        await session.close()
-    }
-}
+import Warehouse
 
 @Suite(.enabled(if: TestPostgres.isAvailable, "needs PostgreSQL: run scripts/dev/test.sh"), .timeLimit(.minutes(3)))
-struct LedgerTests {
+struct ClaimTests {
     @Test func manyClaimersGetEachJobOnce() async throws {
         try await LedgerFixture.with(jobs: 40) { fixture in
             let claimed = try await withThrowingTaskGroup(of: [JobID].self) { group in
@@ -361,100 +280,6 @@ struct LedgerTests {
                     claim, outcome: .retry(after: 3600), code: "x", message: "", hint: nil))
             #expect(try await fixture.claim(claim.jobID, for: session) == nil)
             #expect(try await fixture.ledger.jobs.takeDueRequests(fixture.run).isEmpty)
-            await session.close()
-        }
-    }
-
-    @Test func nothingOfARunThatHasEndedIsClaimed() async throws {
-        try await LedgerFixture.with(jobs: 1) { fixture in
-            #expect(try await fixture.ledger.runs.fail(fixture.run, exitCode: 11, reason: "r", hint: nil))
-            let session = try await fixture.session()
-            #expect(try await fixture.claim(nil, for: session) == nil)
-            #expect(try await fixture.claim(fixture.jobs[0], for: session) == nil)
-            await session.close()
-        }
-    }
-
-    @Test func aFormerOwnerChangesNothing() async throws {
-        try await LedgerFixture.with(jobs: 1) { fixture in
-            let number = try await fixture.ledger.runs.takeOwnership(of: fixture.run.runID, owner: "another")
-            #expect(number == 2)
-            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.jobs.advance(fixture.run) }
-            await #expect(throws: OwnershipLost.self) { try await fixture.ledger.jobs.takeDueRequests(fixture.run) }
-            await #expect(throws: OwnershipLost.self) {
-                try await fixture.ledger.runs.enterState(fixture.run, from: .running, to: .verified)
-            }
-            await #expect(throws: OwnershipLost.self) {
-                try await fixture.ledger.runs.fail(fixture.run, exitCode: 1, reason: "", hint: nil)
-            }
-            await #expect(throws: OwnershipLost.self) {
-                try await fixture.ledger.runs.setSnapshot("x", of: fixture.run)
-            }
-            await #expect(throws: OwnershipLost.self) {
-                try await fixture.ledger.runs.setManifest(uri: "u", sha256: "s", replaces: nil, of: fixture.run)
-            }
-            let run = try #require(try await fixture.ledger.runs.run(fixture.run.runID))
-            #expect(run.state == .running && run.snapshotID == nil && run.manifestURI == nil)
-        }
-    }
-
-    @Test func aRunWhosePublicationHasBegunCannotFail() async throws {
-        try await LedgerFixture.with(jobs: 1) { fixture in
-            #expect(try await fixture.ledger.runs.enterState(fixture.run, from: .running, to: .verified))
-            try await fixture.ledger.runs.setManifest(uri: "u", sha256: "s", replaces: nil, of: fixture.run)
-            #expect(
-                try await !fixture.ledger.runs.fail(fixture.run, state: .cancelled, exitCode: 31, reason: "", hint: nil)
-            )
-            #expect(try await fixture.ledger.runs.run(fixture.run.runID)?.state == .verified)
-        }
-    }
-
-    @Test func aStepIsEnteredOnce() async throws {
-        try await LedgerFixture.with(jobs: 1) { fixture in
-            let first = try await fixture.ledger.runs.enterState(fixture.run, from: .running, to: .verified)
-            let second = try await fixture.ledger.runs.enterState(fixture.run, from: .running, to: .verified)
-            #expect(first && !second)
-            #expect(try await fixture.ledger.runs.run(fixture.run.runID)?.state == .verified)
-        }
-    }
-
-    @Test func oneOpenRunOfADate() async throws {
-        try await LedgerFixture.with(jobs: 1) { fixture in
-            var generator = SystemRandomNumberGenerator()
-            var second = fixture.run
-            second.runID = RunID(millisecondsSince1970: 2_000_000_000_000, using: &generator)
-            let error = await #expect(throws: PostgresError.self) { try await fixture.ledger.runs.insert(second) }
-            #expect(error?.isUniqueViolation == true)
-        }
-    }
-
-    @Test func owedEventsAreListedUntilTheyAreNoted() async throws {
-        try await LedgerFixture.with(jobs: 1) { fixture in
-            let session = try await fixture.session()
-            let claim = try #require(try await fixture.claim(nil, for: session))
-            #expect(try await fixture.commit(claim, in: session))
-            _ = try await fixture.ledger.jobs.advance(fixture.run)
-            let owed = try await fixture.ledger.results.owedEvents(
-                of: fixture.run.runID, olderThanSeconds: 0, limit: 10)
-            #expect(owed.map(\.body.jobID) == fixture.jobs)
-            #expect(owed[0].body.totals.map(\.amount.description) == ["0.10"])
-            try await fixture.ledger.results.markEventsSent(fixture.jobs)
-            #expect(
-                try await fixture.ledger.results.owedEvents(of: fixture.run.runID, olderThanSeconds: 0, limit: 10)
-                    .isEmpty)
-            await session.close()
-        }
-    }
-
-    @Test func migrationsAreAppliedOnceAndAnEditedOneIsFoundOut() async throws {
-        try await LedgerFixture.with(jobs: 1) { fixture in
-            let session = try await fixture.session()
-            let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../../scripts").path
-            #expect(try await Migrations(folders: [root]).apply(in: session).isEmpty)
-            try await session.execute("UPDATE bda.migration SET digest = 'other' WHERE number = 1", action: "edit")
-            await #expect(throws: Migrations.LedgerMismatch.self) {
-                try await Migrations(folders: [root]).pending(in: session)
-            }
             await session.close()
         }
     }

@@ -19,7 +19,7 @@ struct LedgerConformanceTests {
         try await TestPostgres.withDatabase { role, _ in
             let root = URL(fileURLWithPath: #filePath).appending(path: "../../../scripts").standardizedFileURL.path
             let control = try await PostgresSession.connect(role, purpose: "control")
-            _ = try await Migrations(folders: [root]).apply(in: control)
+            _ = try await LedgerSetup(folders: [root]).apply(in: control)
             // Ending a session that ends at that moment is no news.
             try await control.execute("SET client_min_messages = error", action: "set up")
             try await control.execute(Sequence.look, action: "set up")

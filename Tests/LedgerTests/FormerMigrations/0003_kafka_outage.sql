@@ -1,0 +1,4 @@
+-- An outage of Kafka costs a run time and nothing else; `status` says so.
+ALTER TABLE bda.run ADD COLUMN kafka_unreachable_since timestamptz;
+COMMENT ON COLUMN bda.run.kafka_unreachable_since IS
+    'Since when the run''s coordinator has had no answer from Kafka; idle workers take the jobs from this ledger meanwhile.';

@@ -1,0 +1,56 @@
+-- The coordinator's look at the ledger: settles what is done, gives up what has no attempts left and no session any more
+-- that could complete it, readies what waits for nothing any more. Returns how many jobs are in each state.
+CREATE OR REPLACE FUNCTION bda.advance(p_run_id text, p_owner_number bigint) RETURNS TABLE (state text, jobs bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    last record;
+BEGIN
+    PERFORM bda.assert_owner(p_run_id, p_owner_number);
+    WITH settled AS (
+        UPDATE bda.job AS j SET state = 'done', lease_until = NULL, backend_pid = NULL, backend_start = NULL,
+               rows_so_far = d.rows
+        FROM bda.result AS d
+        WHERE j.run_id = p_run_id AND j.state <> 'done' AND d.job_id = j.job_id
+        RETURNING j.job_id, d.attempt, d.finished_at
+    )
+    UPDATE bda.attempt AS a
+    SET outcome = CASE WHEN a.attempt = s.attempt THEN 'completed' ELSE 'lost' END,
+        code = CASE WHEN a.attempt <> s.attempt THEN 'done_before' END,
+        message = CASE WHEN a.attempt <> s.attempt THEN 'another attempt had completed the job' END,
+        ended_at = s.finished_at
+    FROM settled AS s WHERE a.job_id = s.job_id AND (a.attempt = s.attempt OR a.outcome IS NULL);
+
+    FOR last IN
+        SELECT j.job_id, j.attempt FROM bda.job AS j JOIN bda.run AS r ON r.run_id = j.run_id
+        WHERE j.run_id = p_run_id AND j.state = 'running' AND j.lease_until < pg_catalog.clock_timestamp()
+          AND j.attempt - j.interruptions >= r.max_attempts
+    LOOP
+        -- A session that does not end is waited for again at the next look.
+        CONTINUE WHEN NOT bda.end_sessions(last.job_id, last.attempt + 1, 1000);
+        UPDATE bda.job AS j SET state = 'failed', lease_until = NULL
+        WHERE j.job_id = last.job_id AND j.attempt = last.attempt AND j.state = 'running'
+          AND j.lease_until < pg_catalog.clock_timestamp()
+          AND NOT EXISTS (SELECT FROM bda.result AS d WHERE d.job_id = j.job_id);
+        CONTINUE WHEN NOT FOUND;
+        UPDATE bda.attempt AS a SET outcome = 'lost', ended_at = pg_catalog.clock_timestamp(), code = 'attempts_used_up',
+               message = 'the lease ran out and no attempt is left; the worker may have been killed by the job'
+        WHERE a.job_id = last.job_id AND a.attempt = last.attempt;
+    END LOOP;
+
+    WITH unfinished AS (
+        SELECT DISTINCT j.segment FROM bda.job AS j WHERE j.run_id = p_run_id AND j.state <> 'done'
+    )
+    UPDATE bda.job AS j SET state = 'ready'
+    WHERE j.run_id = p_run_id AND j.state = 'blocked'
+      AND NOT EXISTS (
+          SELECT FROM bda.job_need AS n JOIN unfinished AS u ON u.segment = n.needs_segment
+          WHERE n.run_id = p_run_id AND n.segment = j.segment AND NOT n.same_partition)
+      AND NOT EXISTS (
+          SELECT FROM bda.job_need AS n
+          JOIN bda.job AS d ON d.run_id = n.run_id AND d.segment = n.needs_segment AND d.partition_no = j.partition_no
+          WHERE n.run_id = p_run_id AND n.segment = j.segment AND n.same_partition AND d.state <> 'done');
+
+    RETURN QUERY SELECT j.state, pg_catalog.count(*) FROM bda.job AS j WHERE j.run_id = p_run_id GROUP BY j.state;
+END
+$$;

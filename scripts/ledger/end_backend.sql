@@ -1,0 +1,13 @@
+-- Ends a former worker's session, if it is still the one that made the claim, and waits until it is gone: what it has not
+-- committed by then, it never will. False: it is still there after the time.
+CREATE OR REPLACE FUNCTION bda.end_backend(p_pid integer, p_start timestamptz, p_wait_milliseconds bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = p_pid AND a.backend_start = p_start) THEN
+        RETURN true;
+    END IF;
+    PERFORM pg_catalog.pg_terminate_backend(p_pid, p_wait_milliseconds);
+    PERFORM pg_catalog.pg_stat_clear_snapshot();
+    RETURN NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.pid = p_pid AND a.backend_start = p_start);
+END
+$$;
