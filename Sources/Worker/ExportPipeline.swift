@@ -72,7 +72,7 @@ actor PartFile {
     private let key: String
     private let upload: any ObjectUpload
     private var compressor: Compressor?
-    /// Compressed bytes that do not fill a part of the upload yet.
+    /// Compressed bytes that do not fill a piece of the upload yet.
     private let compressed: ByteBuffer?
     private var hash = SHA256()
     private var bytes = 0
@@ -93,7 +93,7 @@ actor PartFile {
             compressed = nil
         }
         upload = try await pipeline.store.beginUpload(
-            key, partBytes: run.uploadPartBytes, options: WriteOptions(contentType: Self.contentType(run.compression)))
+            key, pieceBytes: run.uploadPartBytes, options: WriteOptions(contentType: Self.contentType(run.compression)))
     }
 
     /// Takes a full buffer's bytes, or the last ones of a file that is full; the buffer is free again afterwards. `rows` is

@@ -6,7 +6,7 @@ import Testing
 @testable import ObjectStore
 
 @Suite(.timeLimit(.minutes(1))) struct CredentialTests {
-    private static let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    static let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
     // MARK: environment
 
@@ -190,7 +190,7 @@ import Testing
 
     // MARK: container
 
-    private static func document(_ id: String, _ expiration: String = "2030-01-02T03:04:05Z") -> String {
+    static func document(_ id: String, _ expiration: String = "2030-01-02T03:04:05Z") -> String {
         #"{"Code":"Success","AccessKeyId":"\#(id)","SecretAccessKey":"S","Token":"T","Expiration":"\#(expiration)"}"#
     }
 
@@ -267,106 +267,10 @@ import Testing
         #expect(error?.reason.hasPrefix("there are none") == true)
     }
 
-    // MARK: refreshing
-
-    @Test func `many askers cause one request`() async throws {
-        let gate = Gate()
-        let source = CountingSource { count in
-            gate.wait()
-            return try Credentials(accessKeyID: "ID\(count)", secretAccessKey: "s", source: "test")
-        }
-        let provider = CredentialProvider(sources: [source])
-        let askers = (0..<50).map { _ in Task { try await provider.credentials().accessKeyID } }
-        gate.open()
-        for asker in askers { #expect(try await asker.value == "ID1") }
-        #expect(try await provider.credentials().accessKeyID == "ID1")
-        #expect(source.count == 1)
-    }
-
-    @Test func `an asker that gives up does not take the others with it`() async throws {
-        let gate = Gate()
-        let source = CountingSource { count in
-            gate.wait()
-            return try Credentials(accessKeyID: "ID\(count)", secretAccessKey: "s", source: "test")
-        }
-        let provider = CredentialProvider(sources: [source])
-        let first = Task { try await provider.credentials() }
-        await source.started()
-        let second = Task { try await provider.credentials().accessKeyID }
-        first.cancel()
-        await #expect(throws: CancellationError.self) { _ = try await first.value }
-        gate.open()
-        #expect(try await second.value == "ID1")
-    }
-
-    @Test func `credentials are renewed fifteen minutes before they expire`() async throws {
-        let clock = TestClock()
-        let source = CountingSource { count in
-            try Credentials(
-                accessKeyID: "ID\(count)", secretAccessKey: "s", expiration: clock.now.addingTimeInterval(3600),
-                source: "test")
-        }
-        let provider = CredentialProvider(sources: [source], now: { clock.now })
-        #expect(try await provider.credentials().accessKeyID == "ID1")
-        clock.advance(3600 - 15 * 60 - 1)
-        #expect(try await provider.credentials().accessKeyID == "ID1")
-        clock.advance(1)
-        #expect(try await provider.credentials().accessKeyID == "ID2")
-    }
-
-    @Test func `a lifetime shorter than that is not asked for with every request`() async throws {
-        let clock = TestClock()
-        let source = CountingSource { count in
-            try Credentials(
-                accessKeyID: "ID\(count)", secretAccessKey: "s", expiration: clock.now.addingTimeInterval(900),
-                source: "test")
-        }
-        let provider = CredentialProvider(sources: [source], now: { clock.now })
-        for _ in 0..<5 { #expect(try await provider.credentials().accessKeyID == "ID1") }
-        clock.advance(61)
-        #expect(try await provider.credentials().accessKeyID == "ID2")
-    }
-
-    @Test func `a refresh that fails does no harm before the end`() async throws {
-        let clock = TestClock()
-        let source = CountingSource { count in
-            if count > 1 { throw ObjectStoreError.credentials("test", "down") }
-            return try Credentials(
-                accessKeyID: "ID1", secretAccessKey: "s", expiration: clock.now.addingTimeInterval(3600), source: "test"
-            )
-        }
-        let provider = CredentialProvider(sources: [source], now: { clock.now })
-        _ = try await provider.credentials()
-        clock.advance(3600 - 600)
-        #expect(try await provider.credentials().accessKeyID == "ID1")
-        #expect(try await provider.credentials().accessKeyID == "ID1")
-        #expect(source.count == 2)
-        clock.advance(61)
-        #expect(try await provider.credentials().accessKeyID == "ID1")
-        #expect(source.count == 3)
-        clock.advance(600)
-        await expect(.credentials) { _ = try await provider.credentials() }
-    }
-
-    @Test func `the source that had credentials stays the one`() async throws {
-        let first = CountingSource {
-            $0 == 1 ? nil : try Credentials(accessKeyID: "A", secretAccessKey: "s", source: "a")
-        }
-        let second = CountingSource { try Credentials(accessKeyID: "B\($0)", secretAccessKey: "s", source: "b") }
-        let provider = CredentialProvider(sources: [first, second])
-        let found = try await provider.credentials()
-        #expect(found.accessKeyID == "B1")
-        provider.invalidate(found)
-        #expect(try await provider.credentials().accessKeyID == "B2")
-        // Somebody else has renewed them since.
-        provider.invalidate(found)
-        #expect(try await provider.credentials().accessKeyID == "B2")
-    }
-
     // MARK: support
 
     /// Runs the whole chain in a given environment, with the instance's metadata off unless it is asked for.
-    private static func load(_ environment: [String: String]) async throws -> Credentials {
+    static func load(_ environment: [String: String]) async throws -> Credentials {
         let defaults = ["HOME": "/nowhere", "AWS_EC2_METADATA_DISABLED": "true"]
         let settings = CredentialSettings(
             environment: defaults.merging(environment) { _, new in new }, region: "eu-central-1")
@@ -375,7 +279,7 @@ import Testing
 }
 
 /// A temporary directory, removed with the object.
-private final class Folder {
+final class Folder {
     let path: String
 
     init() throws {
@@ -389,33 +293,4 @@ private final class Folder {
         try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
         return "\(path)/\(name)"
     }
-}
-
-private final class CountingSource: CredentialSource {
-    let name = "test"
-    private let counted = Mutex(0)
-    private let body: @Sendable (Int) throws -> Credentials?
-    private let (starts, start) = AsyncStream<Void>.makeStream()
-
-    init(_ body: @escaping @Sendable (Int) throws -> Credentials?) { self.body = body }
-
-    var count: Int { counted.withLock { $0 } }
-
-    func started() async { for await _ in starts { return } }
-
-    func load() async throws -> Credentials? {
-        let count = counted.withLock { counted in
-            counted += 1
-            return counted
-        }
-        start.yield()
-        return try body(count)
-    }
-}
-
-private final class TestClock: Sendable {
-    private let time = Mutex(Date(timeIntervalSince1970: 1_700_000_000))
-
-    var now: Date { time.withLock { $0 } }
-    func advance(_ seconds: TimeInterval) { time.withLock { $0 += seconds } }
 }

@@ -6,19 +6,19 @@ import Testing
 
 /// The contract of `ObjectStore`, run on every store that can be had.
 @Suite(.timeLimit(.minutes(5))) struct ObjectStoreContract {
-    private static let stores = TestObjectStore.available
-    private static let csv = WriteOptions(contentType: "text/csv")
-    private static let ifAbsent = WriteOptions(contentType: "text/csv", condition: .ifAbsent)
-    /// S3's smallest part.
-    private static let partBytes = 5 * 1024 * 1024
+    static let stores = TestObjectStore.available
+    static let csv = WriteOptions(contentType: "text/csv")
+    static let ifAbsent = WriteOptions(contentType: "text/csv", condition: .ifAbsent)
+    /// S3's smallest piece.
+    static let pieceBytes = 5 * 1024 * 1024
     /// What a signer or a path may stumble over.
-    private static let hardKey = "billing/a b/dt=2026-01-01/x:y+z%2F~ü🙂&?#[]'(1)!*@,;$.csv"
+    static let hardKey = "billing/a b/dt=2026-01-01/x:y+z%2F~ü🙂&?#[]'(1)!*@,;$.csv"
 
     /// What would lead elsewhere if anybody decoded it once more than it was encoded.
-    private static let encodedDots = "%2e%2e/a/%2E%2E/%2e%2e%2fb"
+    static let encodedDots = "%2e%2e/a/%2E%2E/%2e%2e%2fb"
 
     /// An accent that Swift takes for a part of the slash before it.
-    private static let accentKey = "a/\u{301}b/\u{301}"
+    static let accentKey = "a/\u{301}b/\u{301}"
 
     @Test(.enabled(if: stores.count == 3 || TestObjectStore.runs(.s3), TestObjectStore.reason))
     func `all stores are tested`() {
@@ -213,7 +213,7 @@ import Testing
 
     // MARK: keys
 
-    private static let wrongKeys = [
+    static let wrongKeys = [
         "", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", "a/..", "a\nb", "a\u{0}b", "a\u{7f}", "a\u{85}b",
         String(repeating: "k", count: 1025),
     ]
@@ -230,7 +230,7 @@ import Testing
             await expectRefusal { _ = try await store.head(key) }
             await expectRefusal { _ = try await store.get(key, limit: 1) }
             await expectRefusal { try await store.delete(key) }
-            await expectRefusal { _ = try await store.beginUpload(key, partBytes: 1, options: Self.csv) }
+            await expectRefusal { _ = try await store.beginUpload(key, pieceBytes: 1, options: Self.csv) }
             await expectRefusal { try await store.abort(PendingUpload(key: key, id: "x", startedAt: Date())) }
             let object = ObjectInfo(key: key, size: 1)
             await expectRefusal { try await store.read(object, at: 0, into: ByteBuffer(capacity: 1)) }
@@ -261,190 +261,5 @@ import Testing
     @Test(arguments: stores)
     func `a place that is there passes the check`(kind: TestObjectStore.Kind) async throws {
         try await TestObjectStore.with(kind) { store in try await store.check() }
-    }
-
-    // MARK: uploads
-
-    /// Content of which no two blocks are alike.
-    private static func content(_ count: Int) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count + 4096)
-        var block = 0
-        while bytes.count < count {
-            bytes += SHA256.hash("\(block)").bytes
-            bytes += [UInt8](repeating: UInt8(truncatingIfNeeded: block), count: 4064)
-            block += 1
-        }
-        return Array(bytes.prefix(count))
-    }
-
-    /// Writes `bytes` as an upload, whole parts last to first and at the same time.
-    private static func upload(
-        _ bytes: [UInt8], to key: String, in store: any ObjectStore, options: WriteOptions
-    ) async throws -> ObjectInfo {
-        let upload = try await store.beginUpload(key, partBytes: partBytes, options: options)
-        do {
-            let whole = bytes.count / partBytes
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for number in (0..<whole).reversed() {
-                    let part = ByteBuffer(Array(bytes[number * partBytes..<(number + 1) * partBytes]))
-                    group.addTask { try await upload.write(part, number: number + 1) }
-                }
-                try await group.waitForAll()
-            }
-            let last = ByteBuffer(Array(bytes[(whole * partBytes)...]))
-            return try await upload.finish(last: last, size: bytes.count, sha256: SHA256.hash(bytes))
-        } catch {
-            try await upload.abort()
-            throw error
-        }
-    }
-
-    @Test(arguments: stores, [0, 1, 1000, partBytes, partBytes + 1, 2 * partBytes, 3 * partBytes + 12_345])
-    func `an upload arrives whole`(kind: TestObjectStore.Kind, size: Int) async throws {
-        try await TestObjectStore.with(kind) { store in
-            let bytes = Self.content(size)
-            let info = try await Self.upload(bytes, to: Self.hardKey, in: store, options: Self.csv)
-            #expect(info.size == size)
-            #expect(info.sha256 == SHA256.hash(bytes))
-            let head = try #require(try await store.head(Self.hardKey))
-            #expect(head.size == size)
-            #expect(head.etag == info.etag)
-            #expect(head.sha256 == nil || head.sha256 == info.sha256)
-            #expect(head.sha256 != nil || size >= Self.partBytes || kind == .files)
-            let buffer = ByteBuffer(capacity: 1_000_000)
-            #expect(try await store.sha256(of: head, using: buffer) == info.sha256)
-            #expect(try await store.pendingUploads(prefix: "").isEmpty)
-        }
-    }
-
-    @Test(arguments: stores)
-    func `nothing shows before an upload is finished`(kind: TestObjectStore.Kind) async throws {
-        try await TestObjectStore.with(kind) { store in
-            let bytes = Self.content(Self.partBytes + 5)
-            let upload = try await store.beginUpload("a/part.csv", partBytes: Self.partBytes, options: Self.csv)
-            try await upload.write(ByteBuffer(Array(bytes[..<Self.partBytes])), number: 1)
-            #expect(try await store.head("a/part.csv") == nil)
-            #expect(try await store.list(prefix: "").isEmpty)
-            #expect(try await store.pendingUploads(prefix: "a/pa").map(\.key) == ["a/part.csv"])
-            #expect(try await store.pendingUploads(prefix: "b").isEmpty)
-            let last = ByteBuffer(Array(bytes[Self.partBytes...]))
-            _ = try await upload.finish(last: last, size: bytes.count, sha256: SHA256.hash(bytes))
-            #expect(try await store.head("a/part.csv")?.size == bytes.count)
-            #expect(try await store.pendingUploads(prefix: "").isEmpty)
-        }
-    }
-
-    @Test(arguments: stores)
-    func `an aborted upload leaves nothing`(kind: TestObjectStore.Kind) async throws {
-        try await TestObjectStore.with(kind) { store in
-            let unused = try await store.beginUpload("a", partBytes: Self.partBytes, options: Self.csv)
-            try await unused.abort()
-            let upload = try await store.beginUpload("a", partBytes: Self.partBytes, options: Self.csv)
-            try await upload.write(ByteBuffer(Self.content(Self.partBytes)), number: 1)
-            // As by a worker that is being stopped.
-            let task = Task<Void, any Error> {
-                withUnsafeCurrentTask { $0?.cancel() }
-                #expect(Task.isCancelled)
-                try await upload.abort()
-            }
-            try await task.value
-            #expect(try await store.pendingUploads(prefix: "").isEmpty)
-            try await upload.abort()
-            #expect(try await store.head("a") == nil)
-        }
-    }
-
-    @Test(arguments: stores)
-    func `what a killed writer left is found and removed`(kind: TestObjectStore.Kind) async throws {
-        try await TestObjectStore.with(kind) { store in
-            for key in ["run=1/a", "run=1/b c=ü", "run=2/a"] {
-                let upload = try await store.beginUpload(key, partBytes: Self.partBytes, options: Self.csv)
-                try await upload.write(ByteBuffer(Self.content(Self.partBytes)), number: 1)
-            }
-            let pending = try await store.pendingUploads(prefix: "run=1/")
-            #expect(pending.map(\.key).sorted() == ["run=1/a", "run=1/b c=ü"])
-            // moto gives every upload the same date.
-            if kind != .moto { #expect(pending.allSatisfy { abs($0.startedAt.timeIntervalSinceNow) < 300 }) }
-            for upload in pending {
-                try await store.abort(upload)
-                try await store.abort(upload)
-            }
-            #expect(try await store.pendingUploads(prefix: "").map(\.key) == ["run=2/a"])
-        }
-    }
-
-    @Test(arguments: stores)
-    func `an upload to a key that is taken is settled by its content`(kind: TestObjectStore.Kind) async throws {
-        try await TestObjectStore.with(kind) { store in
-            let bytes = Self.content(Self.partBytes + 100)
-            let first = try await Self.upload(bytes, to: "part", in: store, options: Self.ifAbsent)
-            let again = try await Self.upload(bytes, to: "part", in: store, options: Self.ifAbsent)
-            #expect(again.etag == first.etag)
-            #expect(again.sha256 == first.sha256)
-            var other = bytes
-            other[17] ^= 1
-            for wrong in [other, Array(bytes.dropLast()), [1]] {
-                await expect(.preconditionFailed) {
-                    _ = try await Self.upload(wrong, to: "part", in: store, options: Self.ifAbsent)
-                }
-            }
-            let head = try #require(try await store.head("part"))
-            #expect(try await store.sha256(of: head, using: ByteBuffer(capacity: 1 << 20)) == first.sha256)
-            #expect(try await store.pendingUploads(prefix: "").isEmpty)
-        }
-    }
-
-    @Test(arguments: stores)
-    func `an upload of one request and one of many compare by their bytes`(kind: TestObjectStore.Kind) async throws {
-        try await TestObjectStore.with(kind) { store in
-            let bytes = Self.content(Self.partBytes + 100)
-            let whole = try await store.put("part", bytes: bytes, options: Self.ifAbsent)
-            let parts = try await Self.upload(bytes, to: "part", in: store, options: Self.ifAbsent)
-            #expect(parts.etag == whole.etag)
-            _ = try await Self.upload(bytes, to: "other", in: store, options: Self.ifAbsent)
-            #expect(try await store.put("other", bytes: bytes, options: Self.ifAbsent).sha256 == whole.sha256)
-        }
-    }
-
-    @Test(arguments: stores)
-    func `an upload that was counted wrongly is refused`(kind: TestObjectStore.Kind) async throws {
-        try await TestObjectStore.with(kind) { store in
-            let part = ByteBuffer(Self.content(Self.partBytes))
-            let upload = try await store.beginUpload("part", partBytes: Self.partBytes, options: Self.csv)
-            try await upload.write(part, number: 1)
-            await expect(.integrity) {
-                _ = try await upload.finish(last: nil, size: part.count + 1, sha256: SHA256.hash(part.bytes))
-            }
-            try await upload.abort()
-
-            let holed = try await store.beginUpload("part", partBytes: Self.partBytes, options: Self.csv)
-            try await holed.write(part, number: 2)
-            await expect(.integrity) {
-                _ = try await holed.finish(last: nil, size: part.count, sha256: SHA256.hash(part.bytes))
-            }
-            try await holed.abort()
-
-            let small = try await store.beginUpload("part", partBytes: Self.partBytes, options: Self.csv)
-            await expect(.integrity) {
-                _ = try await small.finish(last: ByteBuffer([1]), size: 1, sha256: SHA256.hash([2]))
-            }
-            try await small.abort()
-            #expect(try await store.head("part") == nil)
-            #expect(try await store.pendingUploads(prefix: "").isEmpty)
-        }
-    }
-
-    @Test(arguments: stores)
-    func `a cancelled task writes nothing`(kind: TestObjectStore.Kind) async throws {
-        try await TestObjectStore.with(kind) { store in
-            let task = Task<Void, any Error> {
-                withUnsafeCurrentTask { $0?.cancel() }
-                _ = try await store.put("a", bytes: [1], options: Self.csv)
-            }
-            await #expect(throws: CancellationError.self) { try await task.value }
-            let written = try await store.head("a")
-            #expect(written == nil)
-        }
     }
 }

@@ -39,11 +39,11 @@ struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomDebugStri
     var customMirror: Mirror { Mirror(self, children: ["source": source]) }
 }
 
-/// One way to come by credentials.
+/// One place that credentials are read from.
 protocol CredentialSource: Sendable {
     /// For error texts.
     var name: String { get }
-    /// The credentials; nil when this way is not set up here. Throws when it is, but does not work.
+    /// The credentials; nil if this place is not configured here. Throws if it is, but holds none that can be used.
     func load() async throws -> Credentials?
 }
 
@@ -66,7 +66,7 @@ final class CredentialProvider: Sendable {
         self.now = now
     }
 
-    /// Credentials that are good for some minutes yet.
+    /// Credentials that are valid for some minutes yet.
     func credentials() async throws -> Credentials {
         let now = now()
         let (current, isDue) = state.withLock { ($0.current, $0.refreshAt <= now) }
@@ -83,13 +83,15 @@ final class CredentialProvider: Sendable {
         }
     }
 
-    /// Forgets credentials that the store refused as expired or unknown, so that the next request asks for new ones.
-    func invalidate(_ refused: Credentials) {
-        state.withLock { state in
-            if state.current == refused {
-                state.current = nil
-                state.refreshAt = .distantPast
-            }
+    /// Loads credentials again after the store refused `refused` as expired or unknown: a file may hold other ones by
+    /// now. Returns whether there are other ones; false also if none can be loaded at the moment.
+    func replace(_ refused: Credentials) async throws -> Bool {
+        let current = state.withLock { $0.current }
+        if let current, current != refused { return true }
+        do {
+            return try await flight.run { try await self.load() } != refused
+        } catch is ObjectStoreError {
+            return false
         }
     }
 
@@ -116,7 +118,7 @@ final class CredentialProvider: Sendable {
 }
 
 extension ObjectStoreError {
-    /// Credentials cannot be had from `source`.
+    /// `source` gives no credentials.
     static func credentials(
         _ source: String, _ reason: String, isRetryable: Bool = false, hint: String? = nil
     ) -> ObjectStoreError {

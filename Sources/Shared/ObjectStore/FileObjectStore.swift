@@ -142,10 +142,10 @@ struct FileObjectStore: ObjectStore {
 
     // MARK: uploads
 
-    func beginUpload(_ key: String, partBytes: Int, options: WriteOptions) async throws -> any ObjectUpload {
-        precondition(partBytes > 0)
+    func beginUpload(_ key: String, pieceBytes: Int, options: WriteOptions) async throws -> any ObjectUpload {
+        precondition(pieceBytes > 0)
         return FileUpload(
-            store: self, root: root, key: key, path: try path(key, "upload"), partBytes: partBytes, options: options)
+            store: self, root: root, key: key, path: try path(key, "upload"), pieceBytes: pieceBytes, options: options)
     }
 
     func pendingUploads(prefix: String) async throws -> [PendingUpload] {

@@ -54,9 +54,9 @@ package protocol ObjectStore: Sendable {
     /// Removes an object. None there is not an error.
     func delete(_ key: String) async throws
 
-    /// Begins an object that is written in parts. `partBytes` is the size of every part but the last; S3 takes no less
-    /// than 5 MiB and no more than 10,000 parts.
-    func beginUpload(_ key: String, partBytes: Int, options: WriteOptions) async throws -> any ObjectUpload
+    /// Begins an object that is written in pieces. `pieceBytes` is the size of every piece but the last; S3 takes no less
+    /// than 5 MiB and no more than 10,000 pieces.
+    func beginUpload(_ key: String, pieceBytes: Int, options: WriteOptions) async throws -> any ObjectUpload
 
     /// Uploads that were begun under keys with this prefix and neither finished nor aborted, of any process, running or
     /// dead. Nothing but age tells one from the other.
@@ -91,20 +91,24 @@ extension ObjectStore {
     }
 }
 
-/// An object that is being written in parts. Nothing shows under its key before `finish` returns.
+/// An object that is being written in pieces. Nothing shows under its key before `finish` returns.
 ///
-/// Parts may be sent at the same time, in any order, each from a buffer of its own; that is how many buffers an upload
+/// Pieces may be sent at the same time, in any order, each from a buffer of its own; that is how many buffers an upload
 /// costs. After an error, `abort` is due: it costs nothing when there is nothing to remove.
+///
+/// An upload that is ended from outside, by a lifecycle rule or `abort(_:)`, throws `.conflict`, which is retryable. It
+/// does not begin again by itself, because pieces that were sent are not kept: a file has hundreds of megabytes, a slot
+/// two buffers. The caller's next attempt reads the rows once more and begins a new upload.
 package protocol ObjectUpload: Sendable {
-    /// Sends part `number` (from 1) of exactly `partBytes` bytes, or the last part of fewer, after which `finish` gets
-    /// none. When it returns, the store has the part and has confirmed its checksum, and the buffer is free again.
-    func write(_ part: ByteBuffer, number: Int) async throws
+    /// Sends piece `number` (from 1) of exactly `pieceBytes` bytes, or the last piece of fewer, after which `finish` gets
+    /// none. When it returns, the store has the piece and has confirmed its checksum, and the buffer is free again.
+    func write(_ piece: ByteBuffer, number: Int) async throws
 
-    /// Sends the last part, if any, and completes the object: from 0 to `partBytes` bytes that follow the parts written
+    /// Sends the last piece, if any, and completes the object: from 0 to `pieceBytes` bytes that follow the pieces written
     /// before, all of which must have returned. An object that fits into `last` goes in one request.
     ///
     /// `size` and `sha256` are the whole object's, as the caller counted them. The size is compared with what was sent and
-    /// with what the store then has; the digests of the parts with what the store says of them; `sha256` itself where
+    /// with what the store then has; the digests of the pieces with what the store says of them; `sha256` itself where
     /// the store can know it (see `ObjectInfo.sha256`). A condition that does not hold is settled as by `put`: an object
     /// that is there counts as written if it has this size and SHA-256.
     func finish(last: ByteBuffer?, size: Int, sha256: Digest) async throws -> ObjectInfo
@@ -148,10 +152,10 @@ package struct ObjectInfo: Sendable, Hashable {
     /// else may be read from it.
     package let etag: String?
     /// The SHA-256 of the whole object, where the store can know it: from `put` and `finish` always; from `head` and
-    /// `get` on S3 only for objects that went in one request, because S3 keeps no SHA-256 over the parts of a larger one;
+    /// `get` on S3 only for objects that went in one request, because S3 keeps no SHA-256 over the pieces of a larger one;
     /// from `head` on files never, because only reading them tells. `sha256(of:using:)` finds out in every case.
     package let sha256: Digest?
-    /// The store's own SHA-256 checksum as text: base64, for an object of N parts the checksum of the parts' checksums
+    /// The store's own SHA-256 checksum as text: base64, for an object of N pieces the checksum of the pieces' checksums
     /// followed by `-N`. Nil where there is none.
     package let checksum: String?
     /// The version in a bucket with versioning.

@@ -46,7 +46,7 @@ package enum ObjectStoreConfiguration: Sendable {
     /// Makes the store; nothing is sent yet (`check` does that). A store is made once per process.
     ///
     /// - Parameters:
-    ///   - connections: requests to S3 at the same time, each with a thread of its own; at least one for each part that
+    ///   - connections: requests to S3 at the same time, each with a thread of its own; at least one for each piece that
     ///     is sent at the same time and one more. Without meaning for files.
     ///   - retry: how often a request is tried, for what may pass. Without meaning for files.
     ///   - onRetry: told of each failed try that is going to be repeated, and after what delay; for logs and metrics.

@@ -86,8 +86,14 @@ extension ObjectStoreError {
             return (.preconditionFailed, false, nil)
         case "ConditionalRequestConflict", "OperationAborted":
             return (.conflict, true, nil)
+        case "NoSuchUpload":
+            // The pieces that were sent are gone with it, so only a new upload helps.
+            return (
+                .conflict, true,
+                "a lifecycle rule or an operator has ended the upload: let rules keep uploads longer than a job may take"
+            )
         case "InvalidPart", "InvalidPartOrder":
-            // The store has other parts than its answers said: only a new upload helps.
+            // The store has other pieces than its answers said: only a new upload helps.
             return (.conflict, true, nil)
         case "SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
             "RequestThrottledException", "TooManyRequests", "TooManyRequestsException", "RequestLimitExceeded",
@@ -99,7 +105,7 @@ extension ObjectStoreError {
             return (.integrity, true, nil)
         case "EntityTooSmall":
             return (
-                .refused, false, "parts but the last have at least 5 MiB: set BDA_UPLOAD_PART_BYTES to 5242880 or more"
+                .refused, false, "pieces but the last have at least 5 MiB: set BDA_UPLOAD_PART_BYTES to 5242880 or more"
             )
         case "InvalidStorageClass":
             return (.refused, false, "look at BDA_S3_STORAGE_CLASS")

@@ -85,17 +85,16 @@ struct S3Client: Sendable {
                 error = ObjectStoreError(failure, request.operation, uri(request.key))
             }
 
-            if !hasNewCredentials, Self.asksForNewCredentials(error, request) {
+            if !hasNewCredentials, Self.asksForNewCredentials(error, request, credentials) {
                 hasNewCredentials = true
-                self.credentials.invalidate(credentials)
-                continue
+                if try await self.credentials.replace(credentials) { continue }
             }
             if !hasNewClock, let offset = clockOffset(reply, error) {
                 hasNewClock = true
                 memory.state.withLock { $0.clockOffset = offset }
                 continue
             }
-            if error.kind == .conflict, !request.retriesConflict { throw error }
+            if error.kind == .conflict, !request.retriesConflict || error.s3Code == "NoSuchUpload" { throw error }
             guard error.isRetryable, retry.allowsAttempt(after: attempt) else {
                 if attempt > 1 { error.attempts = attempt }
                 throw error
@@ -140,11 +139,20 @@ struct S3Client: Sendable {
         return ObjectStoreError(reply, fault: fault, request.operation, uri(request.key))
     }
 
-    /// Whether other credentials may help: the answer to a HEAD has no code, only a status.
-    private static func asksForNewCredentials(_ error: ObjectStoreError, _ request: S3Request) -> Bool {
+    /// Whether other credentials may help: these have expired, or were replaced in their file and revoked.
+    ///
+    /// The answer to a HEAD has no code, only a status. A 403 may be a missing right as well; it is not worth a request
+    /// to a service that issues credentials, which have a time of expiry.
+    private static func asksForNewCredentials(
+        _ error: ObjectStoreError, _ request: S3Request, _ credentials: Credentials
+    ) -> Bool {
         switch error.s3Code {
-        case "ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired": true
-        case nil: request.method == .head && error.status == 400
+        case "ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId",
+            "SignatureDoesNotMatch":
+            true
+        case nil:
+            request.method == .head
+                && (error.status == 400 || error.status == 403 && credentials.expiration == nil)
         default: false
         }
     }

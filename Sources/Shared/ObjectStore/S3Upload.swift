@@ -1,67 +1,67 @@
 import Bytes
 import Timing
 
-/// A large object on its way to S3. The multipart upload is begun with the first part, so that an object of one buffer
+/// A large object on its way to S3. The multipart upload is begun with the first piece, so that an object of one buffer
 /// needs none.
 actor S3Upload: ObjectUpload {
-    /// A part that S3 has.
-    struct Part: Sendable {
+    /// A piece that S3 has.
+    struct Piece: Sendable {
         let etag: String
         let digest: Digest
     }
 
     /// S3's limit.
-    private static let maximumParts = 10_000
+    private static let maximumPieces = 10_000
     private static let abortLimit = Duration.seconds(10)
 
     private let store: S3ObjectStore
     private let key: String
-    private let partBytes: Int
+    private let pieceBytes: Int
     private let options: WriteOptions
     private let creation = SingleFlight<String>()
     private var uploadID: String?
-    private var parts: [Int: Part] = [:]
+    private var pieces: [Int: Piece] = [:]
     private var bytesWritten = 0
-    /// The number of a part that was written with fewer bytes: it must be the last.
-    private var shortPart: Int?
+    /// The number of a piece that was written with fewer bytes: it must be the last.
+    private var shortPiece: Int?
 
-    init(store: S3ObjectStore, key: String, partBytes: Int, options: WriteOptions) {
+    init(store: S3ObjectStore, key: String, pieceBytes: Int, options: WriteOptions) {
         self.store = store
         self.key = key
-        self.partBytes = partBytes
+        self.pieceBytes = pieceBytes
         self.options = options
     }
 
-    func write(_ part: ByteBuffer, number: Int) async throws {
+    func write(_ piece: ByteBuffer, number: Int) async throws {
         precondition(
-            part.count == partBytes || (1..<partBytes).contains(part.count) && shortPart == nil,
-            "all parts but the last have \(partBytes) bytes, not \(part.count)")
-        if part.count < partBytes { shortPart = number }
-        bytesWritten += part.count
-        try await send(part, number: number)
+            piece.count == pieceBytes || (1..<pieceBytes).contains(piece.count) && shortPiece == nil,
+            "all pieces but the last have \(pieceBytes) bytes, not \(piece.count)")
+        if piece.count < pieceBytes { shortPiece = number }
+        bytesWritten += piece.count
+        try await send(piece, number: number)
     }
 
     func finish(last: ByteBuffer?, size: Int, sha256: Digest) async throws -> ObjectInfo {
         let lastBytes = last?.count ?? 0
-        precondition(lastBytes <= partBytes, "the last part has at most \(partBytes) bytes, not \(lastBytes)")
-        precondition(shortPart == nil || shortPart == parts.count && lastBytes == 0, "bytes follow a short part")
+        precondition(lastBytes <= pieceBytes, "the last piece has at most \(pieceBytes) bytes, not \(lastBytes)")
+        precondition(shortPiece == nil || shortPiece == pieces.count && lastBytes == 0, "bytes follow a short piece")
         let sent = bytesWritten + lastBytes
         guard sent == size else { throw mismatch("\(size) bytes were counted, \(sent) were given to the store") }
 
-        if parts.isEmpty {
+        if pieces.isEmpty {
             let whole = last ?? ByteBuffer(capacity: 0)
             guard try await store.sha256(of: whole) == sha256 else {
                 throw mismatch("the bytes given have another SHA-256 than was counted")
             }
             return try await store.put(key, bytes: whole, digest: sha256, options: options)
         }
-        if let last, lastBytes > 0 { try await send(last, number: parts.count + 1) }
-        let ordered = try (1...parts.count).map { number in
-            guard let part = parts[number] else { throw mismatch("part \(number) was not written") }
-            return part
+        if let last, lastBytes > 0 { try await send(last, number: pieces.count + 1) }
+        let ordered = try (1...pieces.count).map { number in
+            guard let piece = pieces[number] else { throw mismatch("piece \(number) was not written") }
+            return piece
         }
         return try await store.completeUpload(
-            key, uploadID: try await begin(), parts: ordered, size: size, sha256: sha256, condition: options.condition)
+            key, uploadID: try await begin(), pieces: ordered, size: size, sha256: sha256, condition: options.condition)
     }
 
     func abort() async throws {
@@ -84,15 +84,15 @@ actor S3Upload: ObjectUpload {
         self.uploadID = nil
     }
 
-    private func send(_ part: ByteBuffer, number: Int) async throws {
-        guard (1...Self.maximumParts).contains(number) else {
+    private func send(_ piece: ByteBuffer, number: Int) async throws {
+        guard (1...Self.maximumPieces).contains(number) else {
             throw ObjectStoreError(
-                .refused, "upload part \(number) of", store.uri(forKey: key),
-                reason: "S3 takes \(Self.maximumParts) parts of an object",
+                .refused, "upload piece \(number) of", store.uri(forKey: key),
+                reason: "S3 takes \(Self.maximumPieces) pieces of an object",
                 hint: "raise BDA_UPLOAD_PART_BYTES or lower BDA_MAX_ROW_SIZE_FILE")
         }
         let id = try await begin()
-        parts[number] = try await store.uploadPart(key, uploadID: id, number: number, bytes: part)
+        pieces[number] = try await store.uploadPiece(key, uploadID: id, number: number, bytes: piece)
     }
 
     private func begin() async throws -> String {

@@ -63,7 +63,13 @@ final class TemporaryFile {
 
     /// Gives the file its name, in place of one that has it.
     func rename() throws(ObjectStoreError) {
-        guard Glibc.rename(hiddenPath, path) == 0 else { throw ObjectStoreError(errno: errno, operation, subject) }
+        guard Glibc.rename(hiddenPath, path) == 0 else {
+            if errno == ENOENT {
+                throw ObjectStoreError(
+                    .conflict, operation, subject, reason: "the upload was ended from outside", isRetryable: true)
+            }
+            throw ObjectStoreError(errno: errno, operation, subject)
+        }
         isThere = false
     }
 

@@ -35,7 +35,7 @@ extension ScenarioRun {
         let part = try #require(try await fleet.keys().first { $0.hasSuffix("part-0000-00001.csv") })
         _ = try await fleet.store.put(part, bytes: [1, 2, 3], options: WriteOptions(contentType: "text/csv"))
         let upload = try await fleet.store.beginUpload(
-            "billing/acme/dev/left.csv", partBytes: 5 << 20, options: WriteOptions(contentType: "text/csv"))
+            "billing/acme/dev/left.csv", pieceBytes: 5 << 20, options: WriteOptions(contentType: "text/csv"))
         try await upload.write(ByteBuffer([1, 2, 3]), number: 1)
         _ = try await observer.rows("INSERT INTO bda.attempt SELECT job_id, 99, 'nobody' FROM bda.job LIMIT 1")
         _ = try await observer.rows("CREATE SCHEMA bda_run_left")
