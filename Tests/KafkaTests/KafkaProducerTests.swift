@@ -138,6 +138,35 @@ struct KafkaProducerTests {
         try await producer.close()
     }
 
+    @Test func sendReturnsAtItsLimitAndTheMessageMayStillArrive() async throws {
+        let configuration = KafkaConfiguration.mockCluster(bootstrapServers: "127.0.0.1:1", clientID: "test")
+        let producer = try await makeProducer(configuration)
+        let start = ContinuousClock.now
+        let error = await #expect(throws: KafkaError.self) {
+            try await producer.send(KafkaMessage(topic: "t", value: [1]), within: .milliseconds(300))
+        }
+        #expect(ContinuousClock.now - start < .seconds(20))
+        #expect(error?.cause.contains("not confirmed within") == true)
+        #expect(error?.isUnreachable == true)
+        #expect(await producer.unconfirmed == 1)
+        try await producer.close(within: .milliseconds(100))
+    }
+
+    @Test func anOutageDoesNotFillTheMemory() async throws {
+        let configuration = KafkaConfiguration.mockCluster(bootstrapServers: "127.0.0.1:1", clientID: "test")
+        let producer = try await KafkaProducer(
+            configuration: configuration, linger: .zero, maximumUnconfirmedBytes: 1000, logger: TestKafka.logger)
+        let message = KafkaMessage(topic: "t", value: Array(repeating: 7, count: 400))
+        for _ in 1...2 {
+            await #expect(throws: KafkaError.self) { try await producer.send(message, within: .milliseconds(1)) }
+        }
+        let error = await #expect(throws: KafkaError.self) { try await producer.send(message) }
+        #expect(error?.code == .queueFull)
+        #expect(await producer.unconfirmed == 2)
+        try await producer.close(within: .milliseconds(100))
+        #expect(await producer.unconfirmed == 0)
+    }
+
     @Test func closingFailsWhatIsNotConfirmed() async throws {
         let configuration = KafkaConfiguration.mockCluster(bootstrapServers: "127.0.0.1:1", clientID: "test")
         let producer = try await makeProducer(configuration)

@@ -24,6 +24,8 @@ package actor KafkaConsumer: Service {
     private var isCommitting = false
     private var needsCommit = false
     private var waitsBeforeCommit = false
+    private var outage: ReadingOutage
+    private var isConnected = false
 
     /// What the group has given to this member, and what became of it.
     package private(set) var state = State()
@@ -42,6 +44,10 @@ package actor KafkaConsumer: Service {
         package internal(set) var staleAcknowledgements = 0
         /// Commits that failed; the messages are delivered again if the partition moves now.
         package internal(set) var failedCommits = 0
+        /// Times that the group was joined again because the topics could not be read.
+        package internal(set) var rejoins = 0
+        /// Whether an error that librdkafka does not mend keeps this member from reading its topics.
+        package internal(set) var isReadingBlocked = false
         /// Messages that wait in the assigned partitions, by librdkafka's newest statistics; nil while it is unknown.
         package internal(set) var lag: Int64?
     }
@@ -70,14 +76,15 @@ package actor KafkaConsumer: Service {
     /// As above, with `properties` over this module's own: for tests, which cannot wait for minutes.
     init(
         configuration: KafkaConfiguration, group: String, topics: [String], metrics: MetricsRegistry, logger: Logger,
-        properties: [String: String]
+        properties: [String: String], rejoinInterval: Duration = .seconds(15)
     ) async throws {
         thread = BlockingThread(name: "kafka-consumer")
         self.configuration = configuration
         self.topics = topics
         self.logger = logger
         self.metrics = KafkaConsumerMetrics(registry: metrics)
-        intake = MessageIntake(logger: logger)
+        intake = MessageIntake()
+        outage = ReadingOutage(interval: rejoinInterval, patience: rejoinInterval * 8, now: .now)
         handle = nil
         let signal = QueueSignal { [weak self] in
             // A C callback has no task to be part of.
@@ -99,18 +106,14 @@ package actor KafkaConsumer: Service {
     /// Throws `KafkaError` when librdkafka cannot go on with this client.
     package func run() async throws {
         guard let handle else { throw closedError() }
-        let code = withPartitionList(topics.map { (KafkaPartition(topic: $0, number: -1), -1) }) {
-            rd_kafka_subscribe(handle.pointer, $0)
-        }
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            throw KafkaError(code: .init(code), action: "subscribe to \(topics.joined(separator: ", "))")
-        }
+        try subscribe(handle)
         // librdkafka wakes us for all there is to do. This only tells it that we live, within max.poll.interval.ms.
         while !Task.isCancelled, self.handle != nil {
             serve()
             if let end { throw end }
             waitsBeforeCommit = false
             commitIfNeeded()
+            try rejoinIfNeeded()
             try? await Task.sleep(for: .seconds(1))
         }
     }
@@ -163,6 +166,8 @@ package actor KafkaConsumer: Service {
 
     private static func role(group: String, properties: [String: String]) -> KafkaConfiguration.Role {
         let defaults = [
+            // A topic that was created again is found after this time, not after five minutes.
+            "topic.metadata.refresh.interval.ms": "10000",
             "session.timeout.ms": "30000",
             // Members learn of a newcomer by a heartbeat, so this is how long it waits for its partitions.
             "heartbeat.interval.ms": "1000", "fetch.wait.max.ms": "100",
@@ -183,6 +188,57 @@ package actor KafkaConsumer: Service {
         guard let handle else { return }
         handle.drain { handleEvent($0, of: handle) }
         intake.deliver()
+        for error in intake.takeErrors() { note(configuration.explaining(error)) }
+    }
+
+    private func subscribe(_ handle: KafkaHandle) throws(KafkaError) {
+        let code = withPartitionList(topics.map { (KafkaPartition(topic: $0, number: -1), -1) }) {
+            rd_kafka_subscribe(handle.pointer, $0)
+        }
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError(code: .init(code), action: "subscribe to \(topicNames)")
+        }
+    }
+
+    /// Joins the group again while the topics cannot be read, and tells when that is over.
+    private func rejoinIfNeeded() throws(KafkaError) {
+        guard let handle else { return }
+        switch outage.advice(isConnected: isConnected, hasUnread: intake.hasUnread, now: .now) {
+        case .wait: return
+        case .rejoin:
+            state.rejoins += 1
+            metrics.rejoins.increment(by: 1)
+            if !state.isReadingBlocked { noteOutage(nil) }
+            try subscribe(handle)
+        case .over(let rejoins):
+            state.isReadingBlocked = false
+            metrics.readingBlocked.record(0)
+            logger.warning(
+                "Kafka topics can be read again", metadata: [.topic: "\(topicNames)", .count: "\(rejoins)"])
+        }
+    }
+
+    private var topicNames: String { topics.joined(separator: ", ") }
+
+    /// Logs an error that librdkafka reported; of those that begin and prolong an outage, the first only.
+    private func note(_ error: KafkaError) {
+        let begins = outage.note(error, now: .now)
+        if begins { noteOutage(error) }
+        if ReadingOutage.concerns(error) {
+            logger.debug("Kafka reports an error", metadata: [.code: "\(error.code)", .error: "\(error)"])
+        } else {
+            error.log(to: logger)
+        }
+        if error.isFatal { fail(error) }
+    }
+
+    private func noteOutage(_ error: KafkaError?) {
+        state.isReadingBlocked = true
+        metrics.readingBlocked.record(1)
+        let reason = error.map { "\($0)" } ?? "the consumer group gives no assignment"
+        logger.warning(
+            "Kafka topics cannot be read; the consumer joins its group again until they can",
+            metadata: [.topic: "\(topicNames)", .error: "\(reason)", .hint: "\(error?.hint ?? "")"])
     }
 
     private func handleEvent(_ event: KafkaEvent, of handle: KafkaHandle) {
@@ -195,10 +251,12 @@ package actor KafkaConsumer: Service {
                 return fail(error)
             }
             assign(partitions, of: handle)
+            outage.noteAssignment(now: .now)
             state.rebalances += 1
             metrics.rebalances.increment(by: 1)
             noteAssignment(partitions)
         case .revoked:
+            outage.noteRevocation(now: .now)
             state.revocations += 1
             if rd_kafka_assignment_lost(handle.pointer) != 0 {
                 state.lostAssignments += 1
@@ -217,10 +275,9 @@ package actor KafkaConsumer: Service {
             state.lag = statistics.lag(of: state.assignment)
             metrics.record(lag: state.lag)
             metrics.connectedBrokers.record(statistics.connectedBrokers)
+            isConnected = statistics.connectedBrokers > 0
         case .error(let error):
-            let error = configuration.explaining(error)
-            error.log(to: logger)
-            if error.isFatal { fail(error) }
+            note(configuration.explaining(error))
         case .delivered: break
         }
     }

@@ -6,6 +6,8 @@ struct KafkaConsumerMetrics: Sendable {
     let lostAssignments: Counter
     let staleAcknowledgements: Counter
     let failedCommits: Counter
+    let rejoins: Counter
+    let readingBlocked: Gauge
     let assignedPartitions: Gauge
     let connectedBrokers: Gauge
     private let lag: Gauge
@@ -15,6 +17,8 @@ struct KafkaConsumerMetrics: Sendable {
         lostAssignments = Counter(label: .kafkaLostAssignments, registry: registry)
         staleAcknowledgements = Counter(label: .kafkaStaleAcknowledgements, registry: registry)
         failedCommits = Counter(label: .kafkaFailedCommits, registry: registry)
+        rejoins = Counter(label: .kafkaRejoins, registry: registry)
+        readingBlocked = Gauge(label: .kafkaReadingBlocked, registry: registry)
         assignedPartitions = Gauge(label: .kafkaAssignedPartitions, registry: registry)
         connectedBrokers = Gauge(label: .kafkaConnectedBrokers, registry: registry)
         lag = Gauge(label: .kafkaLag, registry: registry)

@@ -29,12 +29,14 @@ package actor KafkaProducer {
     private let role: KafkaConfiguration.Role
     private let topics: [String]
     private let maximumMessageBytes: Int
+    private let maximumUnconfirmedBytes: Int
     private let logger: Logger
     private var handle: KafkaHandle?
     /// Messages without a delivery report, by the number that librdkafka gives back with it.
     private var pending: [UInt: Pending] = [:]
     /// Numbers of messages that librdkafka had no room for, in order.
     private var backlog: [UInt] = []
+    private var unconfirmedBytes = 0
     private var lastID: UInt = 0
     /// Why nothing more is taken.
     private var end: KafkaError?
@@ -55,7 +57,7 @@ package actor KafkaProducer {
     ///
     /// - Parameters:
     ///   - topics: where messages will go, as far as known: the first one to any other topic may take a second longer.
-    ///   - linger: how long a message waits for others to share a request with; zero for what somebody waits for.
+    ///   - linger: how long a message waits for others to share a request with; zero if a task waits for it.
     ///   - maximumMessageBytes: `send` refuses larger messages (key, value and headers).
     ///   - messageTimeout: how long a message is tried before `send` throws; it must outlast a restart of the brokers.
     ///
@@ -71,12 +73,13 @@ package actor KafkaProducer {
 
     init(
         configuration: KafkaConfiguration, topics: [String] = [], linger: Duration, maximumMessageBytes: Int = 65536,
-        messageTimeout: Duration = .seconds(30 * 60), logger: Logger
+        maximumUnconfirmedBytes: Int = 64 << 20, messageTimeout: Duration = .seconds(30 * 60), logger: Logger
     ) async throws {
         thread = BlockingThread(name: "kafka-producer")
         self.configuration = configuration
         self.topics = topics
         self.maximumMessageBytes = maximumMessageBytes
+        self.maximumUnconfirmedBytes = maximumUnconfirmedBytes
         self.logger = logger
         role = .init(fixed: [
             "enable.idempotence": "true", "acks": "all", "linger.ms": "\(linger.milliseconds)",
@@ -98,18 +101,37 @@ package actor KafkaProducer {
         try await send(contentsOf: [message])
     }
 
+    /// As `send(_:)`, but waits at most `limit`.
+    ///
+    /// Throws `KafkaError` if the message is not confirmed by then. It may arrive all the same: librdkafka goes on
+    /// trying up to the message timeout, and nothing takes the message back.
+    package func send(_ message: KafkaMessage, within limit: Duration) async throws {
+        try await send(contentsOf: [message], within: limit)
+    }
+
     /// Sends `messages` together; returns when all replicas in sync have all of them. Messages of one partition arrive in
     /// this order.
     ///
-    /// Throws the first error when all reports have come; the messages that it does not concern have arrived.
-    package func send(contentsOf messages: [KafkaMessage]) async throws {
-        guard !messages.isEmpty else { return }
+    /// Throws the first error when all reports have come; the messages that it does not concern have arrived. With a
+    /// `limit` it throws as well if they are not all confirmed by then, see `send(_:within:)`.
+    ///
+    /// At once, it throws for a message that is too large, and if the messages would not fit beside the unconfirmed ones:
+    /// an outage of the brokers must not fill the memory.
+    package func send(contentsOf messages: [KafkaMessage], within limit: Duration? = nil) async throws {
+        guard let first = messages.first else { return }
         for message in messages where message.size > maximumMessageBytes {
             throw KafkaError(
                 code: .messageTooLarge, action: "send to '\(message.topic)'",
                 cause: "the message has \(message.size) bytes, \(maximumMessageBytes) are allowed")
         }
         if let end { throw end }
+        let size = messages.reduce(0) { $0 + $1.size }
+        guard unconfirmedBytes + size <= maximumUnconfirmedBytes else {
+            throw failure(
+                .queueFull, topic: first.topic,
+                cause: "\(pending.count) messages of \(unconfirmedBytes) bytes wait for the brokers already")
+        }
+        unconfirmedBytes += size
         let batch = Batch(count: messages.count)
         for message in messages {
             lastID += 1
@@ -117,7 +139,19 @@ package actor KafkaProducer {
             backlog.append(lastID)
         }
         submitBacklog()
+        guard let limit else { return try await batch.done.value }
+        let timer = Task {
+            try await Task.sleep(for: limit)
+            batch.done.resolve(.failure(self.lateness(limit, topic: first.topic)))
+        }
+        defer { timer.cancel() }
         try await batch.done.value
+    }
+
+    private func lateness(_ limit: Duration, topic: String) -> KafkaError {
+        failure(
+            .timedOut, topic: topic, cause: "not confirmed within \(limit); the message may still arrive",
+            likelyCause: handle?.likelyCause())
     }
 
     /// Waits for the messages under way at most `limit`, then closes the client. What is not confirmed by then fails
@@ -215,6 +249,7 @@ package actor KafkaProducer {
 
     private func finish(_ id: UInt, failure: KafkaError?) {
         guard let entry = pending.removeValue(forKey: id) else { return }
+        unconfirmedBytes -= entry.message.size
         if entry.batch.failure == nil { entry.batch.failure = failure }
         entry.batch.remaining -= 1
         if entry.batch.remaining == 0 {
@@ -254,11 +289,17 @@ package actor KafkaProducer {
 
     private func failure(_ code: KafkaError.Code, topic: String) -> KafkaError {
         if let end, code == .purgedInQueue || code == .purgedInFlight { return end }
-        let cause = code == .messageTimedOut ? handle?.likelyCause() : nil
-        return configuration.explaining(
+        return failure(
+            code, topic: topic, cause: code.text, likelyCause: code == .messageTimedOut ? handle?.likelyCause() : nil)
+    }
+
+    private func failure(
+        _ code: KafkaError.Code, topic: String, cause: String, likelyCause: KafkaError? = nil
+    ) -> KafkaError {
+        configuration.explaining(
             KafkaError(
-                code: cause?.code ?? code, action: "send to '\(topic)'",
-                cause: cause.map { "\(code.text): \($0.cause)" }))
+                code: likelyCause?.code ?? code, action: "send to '\(topic)'",
+                cause: likelyCause.map { "\(cause): \($0.cause)" } ?? cause))
     }
 
     private static func produce(_ message: KafkaMessage, id: UInt, on handle: OpaquePointer) -> rd_kafka_resp_err_t {

@@ -46,7 +46,7 @@ package actor KafkaTopicReader {
         thread = BlockingThread(name: "kafka-reader")
         self.configuration = configuration
         self.logger = logger
-        intake = MessageIntake(logger: logger)
+        intake = MessageIntake()
         handle = nil
         let signal = QueueSignal { [weak self] in
             // A C callback has no task to be part of.
@@ -116,6 +116,7 @@ package actor KafkaTopicReader {
             if error.isFatal { fail(error) }
         }
         intake.deliver()
+        for error in intake.takeErrors() { error.log(to: logger) }
     }
 
     private func fail(_ error: KafkaError) {

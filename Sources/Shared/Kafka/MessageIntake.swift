@@ -1,6 +1,5 @@
 internal import BlockingIO
 internal import CLibRdKafka
-internal import Logging
 
 /// The queues of the partitions that are being read, and the tasks that wait for a message. Confined to the actor of its
 /// client.
@@ -33,7 +32,8 @@ final class MessageIntake {
         case stale
     }
 
-    private let logger: Logger
+    /// Errors of partitions since `takeErrors`, the newest of each code.
+    private var errors: [KafkaError.Code: KafkaError] = [:]
     private var partitions: [Partition] = []
     private var cursor = 0
     /// Counts assignments.
@@ -42,10 +42,18 @@ final class MessageIntake {
     private var returned: [KafkaReceivedMessage] = []
     private var waiters: [OneShot<KafkaReceivedMessage?>] = []
 
-    init(logger: Logger) { self.logger = logger }
-
     /// Tasks that wait in `next`.
     var waiting: Int { waiters.count }
+
+    /// Whether a partition has something that was not looked at because no task waits.
+    var hasUnread: Bool { partitions.contains { $0.queue.signal.isRaised } }
+
+    /// What kept partitions from being read, such as a missing right or a log that was cut off; librdkafka goes on by
+    /// itself where it can.
+    func takeErrors() -> [KafkaError] {
+        defer { errors.removeAll() }
+        return Array(errors.values)
+    }
 
     /// Takes the queues of `ids`; to be called before librdkafka is told to read them.
     func open(_ ids: [KafkaPartition], of handle: KafkaHandle, wake: QueueSignal) throws(KafkaError) {
@@ -145,14 +153,10 @@ final class MessageIntake {
             defer { rd_kafka_message_destroy(raw) }
             signal.keepRaised()
             guard raw.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                // Such as a missing right or a log that was cut off; librdkafka goes on by itself where it can.
-                logger.warning(
-                    "Kafka cannot read a partition",
-                    metadata: [
-                        .topic: "\(partition.id.topic)", .kafkaPartition: "\(partition.id.number)",
-                        .code: "\(KafkaError.Code(raw.pointee.err))",
-                        .detail: "\(rd_kafka_message_errstr(raw).map { String(cString: $0) } ?? "")",
-                    ])
+                let error = KafkaError(
+                    code: .init(raw.pointee.err), action: "read \(partition.id)",
+                    cause: rd_kafka_message_errstr(raw).map { String(cString: $0) })
+                errors[error.code] = error
                 continue
             }
             partition.offsets.took(raw.pointee.offset)

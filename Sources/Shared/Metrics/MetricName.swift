@@ -25,6 +25,8 @@ package enum MetricName: String, Sendable, Hashable, CaseIterable {
     case kafkaAssignedPartitions = "bda_kafka_assigned_partitions"
     case kafkaRebalances = "bda_kafka_rebalances_total"
     case kafkaLostAssignments = "bda_kafka_lost_assignments_total"
+    case kafkaRejoins = "bda_kafka_rejoins_total"
+    case kafkaReadingBlocked = "bda_kafka_reading_blocked"
     case kafkaFailedCommits = "bda_kafka_failed_commits_total"
     case kafkaStaleAcknowledgements = "bda_kafka_stale_acknowledgements_total"
 
@@ -87,6 +89,8 @@ package enum MetricName: String, Sendable, Hashable, CaseIterable {
         case .kafkaAssignedPartitions: return gauge("Partitions of the jobs topic that this worker reads.")
         case .kafkaRebalances: return counter("Times that this worker's partitions changed.")
         case .kafkaLostAssignments: return counter("Times that the group had taken this worker for dead.")
+        case .kafkaRejoins: return counter("Times that this worker joined its group again to read its topic.")
+        case .kafkaReadingBlocked: return gauge("1 while a missing topic or right keeps this worker from reading.")
         case .kafkaFailedCommits: return counter("Offset commits that failed; their messages come again.")
         case .kafkaStaleAcknowledgements: return counter("Messages settled after their partition was another's.")
         case .storeRetries: return counter("Requests to the object store that were sent again, by error.", "code")
