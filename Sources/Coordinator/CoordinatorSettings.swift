@@ -1,4 +1,5 @@
 import Foundation
+import Ledger
 import JobModel
 import Kafka
 import ObjectStore
@@ -114,5 +115,16 @@ struct CoordinatorSettings: Sendable {
             year: date.year, month: date.month, day: date.day, hour: time.hour, minute: time.minute)
         // A time that summer time skips is taken as the one after the gap; the calendar always finds one.
         return calendar.date(from: components)!
+    }
+}
+
+extension CoordinatorSettings {
+    /// What a run that begins now is fixed to.
+    func runSettings(partitionCount: Int, output: String) -> RunSettings {
+        RunSettings(
+            partitionCount: partitionCount, rowsPerPart: maximumRowsPerFile, uploadPieceBytes: uploadPartBytes,
+            compression: compression, compressionLevel: compressionLevel, output: output, outputPrefix: outputPrefix,
+            maxAttempts: maximumAttempts, retryBaseSeconds: retryBaseSeconds, retryMaxSeconds: retryMaximumSeconds,
+            jobTimeoutSeconds: jobTimeoutSeconds)
     }
 }

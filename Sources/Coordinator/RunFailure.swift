@@ -35,6 +35,8 @@ struct RunFailure: Error, CustomStringConvertible, Sendable {
         case let error as PostgresError where error.sqlState == "42P01" && error.message.contains("bda."):
             self.init(.setupNeeded, "\(error)", hint: "run 'bda-coordinator setup'")
         case let error as PostgresError where error.sqlState == "BDA02": self.init(OwnershipLost())
+        case let error as PostgresError where error.sqlState == "BDA03":
+            self.init(.dateHeld, error.message, hint: "start 'run' again if the date is still to be exported")
         case let error as PostgresError where error.isRetryable || error.isConnectionLost || error.sqlState == nil:
             self.init(.databaseUnavailable, "\(error)", hint: error.hint)
         case let error as PostgresError: self.init(.databaseUnavailable, "\(error)", hint: error.hint)

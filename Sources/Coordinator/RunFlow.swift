@@ -156,12 +156,9 @@ struct RunFlow: Sendable {
             runID: RunID(millisecondsSince1970: milliseconds, using: &generator), clientID: settings.clientID,
             environment: settings.environment, businessDate: request.businessDate,
             cutoff: Timestamp.text(of: settings.cutoff(of: request.businessDate)), systems: request.systems,
-            isCompleteSet: Set(request.systems).isSuperset(of: settings.systems), partitionCount: request.partitions,
-            rowsPerPart: settings.maximumRowsPerFile, uploadPartBytes: settings.uploadPartBytes,
-            compression: settings.compression, compressionLevel: settings.compressionLevel, output: outputURI,
-            outputPrefix: settings.outputPrefix, maxAttempts: settings.maximumAttempts,
-            retryBaseSeconds: settings.retryBaseSeconds, retryMaxSeconds: settings.retryMaximumSeconds,
-            jobTimeoutSeconds: settings.jobTimeoutSeconds, owner: Self.ownerName, snapshotID: snapshotID)
+            isCompleteSet: Set(request.systems).isSuperset(of: settings.systems),
+            settings: settings.runSettings(partitionCount: request.partitions, output: outputURI),
+            owner: Self.ownerName, snapshotID: snapshotID)
     }
 
     private func planJobs(
@@ -288,6 +285,8 @@ struct RunFlow: Sendable {
                     exitCode: Int(failure.exitCode.rawValue), reason: failure.reason, hint: failure.hint,
                     failedJobs: failedJobs.map(\.jobID.description)), of: run.context)
         } catch let error as OwnershipLost {
+            return RunFailure(error)
+        } catch let error as RunCancelled {
             return RunFailure(error)
         } catch {
             logger.error("unable to record the run's failure", metadata: [.error: "\(error)"])

@@ -34,7 +34,7 @@ struct StatusReport: Sendable {
         var lines = [
             "run \(run.runID) of \(run.businessDate) for \(clientID)/\(environment): \(run.state.rawValue)",
             "started \(run.startedAt), owner \(run.owner)" + (run.endedAt.map { ", ended \($0)" } ?? ""),
-            "jobs: \(counts.done)/\(counts.total) done, \(counts.running) running, \(counts.ready) ready, \(counts.blocked) waiting, \(counts.failed) failed",
+            "jobs: \(counts.done)/\(counts.total) done, \(counts.running) running, \(counts.ready) ready, \(counts.blocked) waiting, \(counts.failed) failed\(counts.cancelled > 0 ? ", \(counts.cancelled) cancelled" : "")",
         ]
         if let since = kafkaOutage {
             lines.append(
@@ -145,7 +145,7 @@ struct StatusReport: Sendable {
             kafkaUnreachableSince: kafkaOutage,
             jobs: [
                 "blocked": counts.blocked, "ready": counts.ready, "running": counts.running, "done": counts.done,
-                "failed": counts.failed,
+                "failed": counts.failed, "cancelled": counts.cancelled,
             ],
             notableJobs: jobs.map {
                 Output.Job(

@@ -33,8 +33,8 @@ struct ExportPipeline {
             try await session.beginCopy(
                 of: query, maximumRowsPerFile: run.rowsPerPart, observer: counter, within: nil,
                 action: "export \(segment.name)")
-            var filling = ByteBuffer(capacity: run.uploadPartBytes)
-            var sending = ByteBuffer(capacity: run.uploadPartBytes)
+            var filling = ByteBuffer(capacity: run.uploadPieceBytes)
+            var sending = ByteBuffer(capacity: run.uploadPieceBytes)
             var rowsBefore = 0
             files.append(try await PartFile(number: 1, of: self))
             var state = try await session.readCopy(into: filling)
@@ -87,13 +87,13 @@ actor PartFile {
             compression: run.compression)
         if let format = CompressionFormat(rawValue: run.compression.rawValue) {
             compressor = try Compressor(format, level: run.compressionLevel)
-            compressed = ByteBuffer(capacity: run.uploadPartBytes)
+            compressed = ByteBuffer(capacity: run.uploadPieceBytes)
         } else {
             compressor = nil
             compressed = nil
         }
         upload = try await pipeline.store.beginUpload(
-            key, pieceBytes: run.uploadPartBytes, options: WriteOptions(contentType: Self.contentType(run.compression)))
+            key, pieceBytes: run.uploadPieceBytes, options: WriteOptions(contentType: Self.contentType(run.compression)))
     }
 
     /// Takes a full buffer's bytes, or the last ones of a file that is full; the buffer is free again afterwards. `rows` is

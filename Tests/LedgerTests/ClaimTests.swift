@@ -187,6 +187,30 @@ struct ClaimTests {
         }
     }
 
+    /// Only the key of the result says that the job was done before.
+    @Test func anotherUniqueViolationAtTheCommitIsAnError() async throws {
+        try await LedgerFixture.with(jobs: 1) { fixture in
+            let session = try await fixture.session()
+            try await session.execute(
+                """
+                CREATE SCHEMA run_tables;
+                CREATE TABLE run_tables.result (id integer CONSTRAINT result_pkey PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)
+                """, action: "make a table")
+            let claim = try #require(try await fixture.claim(fixture.jobs[0], for: session))
+            let transaction = try await WorkTransaction.begin(in: session, snapshotID: nil)
+            try await session.execute("INSERT INTO run_tables.result VALUES (1), (1)", action: "repeat a key")
+            let error = await #expect(throws: PostgresError.self) {
+                try await WorkTransaction.commit(
+                    in: session, claim: claim, workerID: "w", transactionID: transaction,
+                    result: JobResult(rows: 0, bytes: 0, durationMs: 0, parts: [], totals: []))
+            }
+            #expect(error?.isUniqueViolation == true && error?.isRetryable == false)
+            #expect(error?.schema == "run_tables" && error?.constraint == "result_pkey")
+            #expect(try await !fixture.ledger.results.hasResult(claim.jobID))
+            await session.close()
+        }
+    }
+
     @Test func aScriptThatEndsItsTransactionIsFoundOut() async throws {
         try await LedgerFixture.with(jobs: 1) { fixture in
             let session = try await fixture.session()

@@ -62,7 +62,7 @@ private struct Sequence {
         "record done before", "commit", "roll back", "close", "renew held", "renew lost", "end ok", "end refused",
         "advance", "advance refused", "advance gave up", "due some", "due none", "owner", "step entered",
         "step refused",
-        "failed", "fail refused", "time",
+        "failed", "fail refused", "cancelled", "cancel refused", "manifest noted", "advance of a cancelled run", "time",
     ]
 
     private let role: PostgresConfiguration
@@ -92,10 +92,8 @@ private struct Sequence {
         let runID = RunID(millisecondsSince1970: 1_775_013_300_000 + Int64(seed), using: &generator)
         run = RunRecord(
             runID: runID, clientID: "client\(seed)", environment: "dev", businessDate: try BusinessDate("2026-03-31"),
-            cutoff: "2026-04-01T03:00:00.000Z", systems: ["tripica"], isCompleteSet: true, partitionCount: 2,
-            rowsPerPart: 10, uploadPartBytes: 5 << 20, compression: .none, compressionLevel: nil, output: "file:///x",
-            outputPrefix: "billing", maxAttempts: 2, retryBaseSeconds: 1, retryMaxSeconds: 1, jobTimeoutSeconds: 60,
-            owner: "test", snapshotID: nil)
+            cutoff: "2026-04-01T03:00:00.000Z", systems: ["tripica"], isCompleteSet: true,
+            settings: .test(partitionCount: 2, maxAttempts: 2), owner: "test", snapshotID: nil)
         try await ledger.runs.insert(run)
         let names = try ["tripica.a", "tripica.b", "tripica.c"].map { try SegmentName($0) }
         let segments = [
@@ -309,29 +307,36 @@ private struct Sequence {
         let (record, number) = owner()
         let failed = model.jobs.count { $0.state == .failed }
         var expected: [JobState: Int]?
-        do { expected = try model.advance(owner: number, now: now) } catch {}
+        var refusal: LedgerModel.NotOwner?
+        do { expected = try model.advance(owner: number, now: now) } catch { refusal = error }
         do {
             let real = try await ledger.jobs.advance(record)
             let counts: [JobState: Int] = [
                 .blocked: real.blocked, .ready: real.ready, .running: real.running, .done: real.done,
-                .failed: real.failed,
+                .failed: real.failed, .cancelled: real.cancelled,
             ]
             try same(counts.filter { $0.value > 0 }, expected, "counts")
             note("advance", "at \(now)")
-        } catch is OwnershipLost {
-            try same(nil, expected, "owner")
+        } catch {
+            try same(try Self.refusal(error), refusal, "owner")
             note("advance refused")
+            if refusal == .cancelled { note("advance of a cancelled run") }
         }
         if model.jobs.count(where: { $0.state == .failed }) > failed { note("advance gave up") }
     }
 
     private mutating func takeDueRequests() async throws {
-        let rows = try await control.query(
-            "SELECT job_id FROM bda.take_due_requests($1, $2::bigint, 50)",
-            [run.runID.description, "\(model.owner)"], action: "take the due requests"
-        ).rows
-        let expected = try model.takeDueRequests(owner: model.owner, again: 50, now: now)
-        try same(rows.map { $0[0] ?? "" }, expected.map { jobs[$0].description }, "due")
+        var record = run
+        record.ownerNumber = model.owner
+        var expected: [Int] = []
+        var refusal: LedgerModel.NotOwner?
+        do { expected = try model.takeDueRequests(owner: model.owner, again: 5, now: now) } catch { refusal = error }
+        do {
+            let due = try await ledger.jobs.takeDueRequests(record)
+            try same(due, expected.map { jobs[$0] }, "due")
+        } catch {
+            return try same(try Self.refusal(error), refusal, "owner of the due requests")
+        }
         note(expected.isEmpty ? "due none" : "due some", "\(expected)")
     }
 
@@ -340,17 +345,34 @@ private struct Sequence {
         case 0...3:
             try same(try await ledger.runs.takeOwnership(of: run.runID, owner: "x"), model.takeOwnership(), "owner")
             note("owner")
-        case 4...5:
+        case 4:
             let (record, number) = owner()
-            let state = [RunState.failed, .cancelled][random(2)]
             var expected: Bool?
-            do { expected = try model.fail(owner: number, as: state) } catch {}
+            do { expected = try model.fail(owner: number) } catch {}
             var real: Bool?
             do {
-                real = try await ledger.runs.fail(record, state: state, exitCode: 11, reason: "", hint: nil)
-            } catch is OwnershipLost {}
+                real = try await ledger.runs.fail(record, exitCode: 11, reason: "", hint: nil)
+            } catch { _ = try Self.refusal(error) }
             try same(real, expected, "failure")
             note(expected == true ? "failed" : "fail refused")
+        case 5:
+            let expected = model.cancel()
+            let real = try await ledger.runs.cancel(run.runID, by: "cancel", exitCode: 30, reason: "")
+            try same(real?.isCancelled, expected, "cancellation")
+            try same(real?.state, model.run, "state after a cancellation")
+            note(expected ? "cancelled" : "cancel refused")
+        case 6:
+            guard random(3) == 0 else { return }
+            let (record, number) = owner()
+            do {
+                try await ledger.runs.setManifest(uri: "u", sha256: "s", replaces: nil, of: record)
+                model.hasManifest = true
+                try same(number, model.owner, "owner of the manifest")
+                note("manifest noted")
+            } catch {
+                let refusal = try Self.refusal(error)
+                try same(refusal, model.run == .cancelled ? .cancelled : .another, "manifest")
+            }
         default:
             let (record, number) = owner()
             let from = random(2) == 0 ? model.run : RunState.allCases[random(RunState.allCases.count)]
@@ -358,9 +380,20 @@ private struct Sequence {
             var expected: Bool?
             do { expected = try model.enterState(owner: number, from: from, to: to) } catch {}
             var real: Bool?
-            do { real = try await ledger.runs.enterState(record, from: from, to: to) } catch is OwnershipLost {}
+            do {
+                real = try await ledger.runs.enterState(record, from: from, to: to)
+            } catch { _ = try Self.refusal(error) }
             try same(real, expected, "step")
             note(expected == true ? "step entered" : "step refused", "\(from) to \(to)")
+        }
+    }
+
+    /// What the ledger said instead of an answer; any other error is thrown on.
+    private static func refusal(_ error: any Error) throws -> LedgerModel.NotOwner {
+        switch error {
+        case is OwnershipLost: .another
+        case is RunCancelled: .cancelled
+        default: throw error
         }
     }
 

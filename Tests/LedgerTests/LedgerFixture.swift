@@ -29,11 +29,8 @@ struct LedgerFixture {
             let runID = RunID(millisecondsSince1970: 1_775_013_300_123, using: &generator)
             let run = RunRecord(
                 runID: runID, clientID: "acme", environment: "dev", businessDate: try BusinessDate("2026-03-31"),
-                cutoff: "2026-04-01T03:00:00.000Z", systems: ["tripica"], isCompleteSet: true, partitionCount: count,
-                rowsPerPart: 10, uploadPartBytes: 5 << 20, compression: .none, compressionLevel: nil,
-                output: "file:///x",
-                outputPrefix: "billing", maxAttempts: maxAttempts, retryBaseSeconds: 1, retryMaxSeconds: 1,
-                jobTimeoutSeconds: 60, owner: "test", snapshotID: nil)
+                cutoff: "2026-04-01T03:00:00.000Z", systems: ["tripica"], isCompleteSet: true,
+                settings: .test(partitionCount: count, maxAttempts: maxAttempts), owner: "test", snapshotID: nil)
             try await ledger.runs.insert(run)
             let segment = Segment(name: try SegmentName("tripica.work"), kind: .`init`, reads: .run)
             let graph = JobGraph(segments: [segment], systems: ["tripica"], partitionCount: count)
@@ -68,6 +65,10 @@ struct LedgerFixture {
                 rows: 1, bytes: 2, durationMs: 3,
                 parts: [PartRecord(partNo: 1, key: "k", rows: 1, bytes: 2, sha256: "ab")],
                 totals: [ControlTotal(name: "net", currency: "EUR", amount: try ExactDecimal("0.10"))]))
+    }
+
+    func cancel() async throws -> (isCancelled: Bool, state: RunState)? {
+        try await ledger.runs.cancel(run.runID, by: "cancel", exitCode: 30, reason: "cancelled by a person")
     }
 
     /// What a worker does before it begins an attempt that is not the first.

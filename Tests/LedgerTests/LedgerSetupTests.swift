@@ -113,11 +113,27 @@ struct LedgerSetupTests {
                     COMMIT
                     """, action: "apply a former migration")
             }
+            try await session.execute(Self.formerRuns, action: "fill the former ledger")
             let setup = try shipped()
             let changes = try await setup.apply(in: session)
             #expect(changes.migrations == Array(setup.migrations.dropFirst(5)))
             #expect(changes.functions == setup.functions)
             #expect(try await LedgerVersion.check(in: session, of: role) == LedgerVersion.current)
+            let ledger = Ledger(role, purpose: "test")
+            let run = try #require(try await ledger.runs.run(Self.formerRun))
+            #expect(
+                run.settings
+                    == RunSettings(
+                        partitionCount: 2, rowsPerPart: 10, uploadPieceBytes: 8, compression: .gzip,
+                        compressionLevel: 6,
+                        output: "file:///x", outputPrefix: "billing", maxAttempts: 3, retryBaseSeconds: 4,
+                        retryMaxSeconds: 5, jobTimeoutSeconds: 60))
+            let counts = try await ledger.status.jobCounts(of: Self.formerRun)
+            #expect(counts.done == 1 && counts.cancelled == 3)
+            await ledger.close()
+            let rest = try await session.execute(
+                "SELECT string_agg(job_id, ' ') FROM bda.result", action: "read the results")
+            #expect(rest.firstValue == "\(Self.formerRun)/tripica.work/0000")
             // The upgraded ledger and a new one are the same.
             let upgraded = try await Self.definition(in: session)
             try await withSession { fresh, _ in
@@ -126,6 +142,24 @@ struct LedgerSetupTests {
             }
         }
     }
+
+    private static let formerRun = try! RunID("20260401t031500123z_7f3a")
+
+    /// A failed run with open jobs and one that is done, and the result of a history segment whose run was removed.
+    private static let formerRuns = """
+        INSERT INTO bda.run (run_id, client_id, environment, business_date, cutoff, systems, is_complete_set, partition_count,
+            rows_per_part, upload_part_bytes, compression, compression_level, output, output_prefix, max_attempts,
+            retry_base_seconds, retry_max_seconds, job_timeout_seconds, state, owner)
+        VALUES ('\(formerRun)', 'acme', 'dev', '2026-03-31', now(), '{tripica}', true, 2, 10, 8, 'gzip', 6, 'file:///x',
+            'billing', 3, 4, 5, 60, 'failed', 'test');
+        INSERT INTO bda.job (job_id, run_id, segment, partition_no, state, attempt, expected_seconds)
+        SELECT '\(formerRun)/tripica.work/000' || n, '\(formerRun)', 'tripica.work', n,
+               (ARRAY['running', 'running', 'ready', 'blocked'])[n + 1], 1, 1
+        FROM generate_series(0, 3) AS n;
+        INSERT INTO bda.attempt (job_id, attempt, worker_id) SELECT job_id, 1, 'w' FROM bda.job WHERE state = 'running';
+        INSERT INTO bda.result (job_id, attempt, worker_id, rows, bytes, duration_ms)
+        VALUES ('\(formerRun)/tripica.work/0000', 1, 'w', 1, 1, 1), ('20250401t031500123z_7f3a/tripica.past/0000', 1, 'c', 1, 1, 1)
+        """
 
     /// Columns, indexes, constraints and functions of schema `bda`.
     private static func definition(in session: PostgresSession) async throws -> [String?] {

@@ -25,10 +25,8 @@ struct ShippedScripts {
             var run = RunRecord(
                 runID: RunID(millisecondsSince1970: 1_775_013_300_123, using: &generator), clientID: "acme",
                 environment: "dev", businessDate: try BusinessDate("2026-03-31"), cutoff: "2026-04-01T03:00:00.000Z",
-                systems: ["bookkeeper", "tripica"], isCompleteSet: true, partitionCount: 1, rowsPerPart: 10,
-                uploadPartBytes: 5 << 20, compression: .none, compressionLevel: nil, output: "file:///x",
-                outputPrefix: "billing", maxAttempts: 1, retryBaseSeconds: 1, retryMaxSeconds: 1,
-                jobTimeoutSeconds: 60, owner: "test", snapshotID: nil)
+                systems: ["bookkeeper", "tripica"], isCompleteSet: true,
+                settings: .test(partitionCount: 1, maxAttempts: 1), owner: "test", snapshotID: nil)
             run.startedAt = "2026-04-01T03:00:01.000Z"
             try await RunSchema.createPermanent(scripts.tables, in: session)
             try await RunSchema(run).create(scripts.tables.filter { !$0.isPermanent }, in: session)

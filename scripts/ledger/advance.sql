@@ -1,5 +1,5 @@
--- The coordinator's look at the ledger: settles what is done, gives up what has no attempts left and no session any more
--- that could complete it, readies what waits for nothing any more. Returns how many jobs are in each state.
+-- The coordinator's look at the ledger: jobs with a result are done; jobs without attempts left, and without a session that
+-- could still complete them, have failed; jobs whose needs are done are ready. Returns how many jobs are in each state.
 CREATE OR REPLACE FUNCTION bda.advance(p_run_id text, p_owner_number bigint) RETURNS TABLE (state text, jobs bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -7,19 +7,7 @@ DECLARE
     last record;
 BEGIN
     PERFORM bda.assert_owner(p_run_id, p_owner_number);
-    WITH settled AS (
-        UPDATE bda.job AS j SET state = 'done', lease_until = NULL, backend_pid = NULL, backend_start = NULL,
-               rows_so_far = d.rows
-        FROM bda.result AS d
-        WHERE j.run_id = p_run_id AND j.state <> 'done' AND d.job_id = j.job_id
-        RETURNING j.job_id, d.attempt, d.finished_at
-    )
-    UPDATE bda.attempt AS a
-    SET outcome = CASE WHEN a.attempt = s.attempt THEN 'completed' ELSE 'lost' END,
-        code = CASE WHEN a.attempt <> s.attempt THEN 'done_before' END,
-        message = CASE WHEN a.attempt <> s.attempt THEN 'another attempt had completed the job' END,
-        ended_at = s.finished_at
-    FROM settled AS s WHERE a.job_id = s.job_id AND (a.attempt = s.attempt OR a.outcome IS NULL);
+    PERFORM bda.settle(p_run_id);
 
     FOR last IN
         SELECT j.job_id, j.attempt FROM bda.job AS j JOIN bda.run AS r ON r.run_id = j.run_id

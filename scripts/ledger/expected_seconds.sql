@@ -5,7 +5,7 @@ LANGUAGE sql STABLE AS $$
     SELECT j.partition_no, r.partition_count, pg_catalog.avg(d.duration_ms) / 1000.0
     FROM (SELECT r.run_id, r.partition_count FROM bda.run AS r
           WHERE r.client_id = p_client_id AND r.environment = p_environment AND r.published_at IS NOT NULL
-          ORDER BY r.run_id DESC LIMIT 3) AS r
+          ORDER BY r.started_at DESC LIMIT 3) AS r
     JOIN bda.job AS j ON j.run_id = r.run_id AND j.segment = p_segment
     JOIN bda.result AS d ON d.job_id = j.job_id
     GROUP BY j.partition_no, r.partition_count

@@ -30,21 +30,27 @@ struct CancelCommand: AsyncParsableCommand {
             let run = try await ledger.runs.runs(
                 clientID: settings.clientID, environment: settings.environment, businessDate: businessDate, limit: 20
             ).first { !$0.state.isFinal }
-            guard var run else {
+            guard let run else {
                 throw RunFailure(
                     .usage, "there is no open run of \(businessDate)", hint: "see 'bda-coordinator status'")
             }
-            let isPublished = RunFailure(
-                .usage, "run \(run.runID) is published already, or is being published",
-                hint: "finish it with 'bda-coordinator run --date \(date)'")
-            guard !run.state.isPublished else { throw isPublished }
-            run.ownerNumber = try await ledger.runs.takeOwnership(of: run.runID, owner: "cancel")
-            let isCancelled = try await ledger.runs.fail(
-                run, state: .cancelled, exitCode: Int(ExitCode.interrupted.rawValue), reason: "cancelled by a person",
-                hint: nil)
+            let answer = try await ledger.runs.cancel(
+                run.runID, by: "cancel", exitCode: Int(ExitCode.dateHeld.rawValue), reason: "cancelled by a person")
             await ledger.close()
-            guard isCancelled else { throw isPublished }
+            guard let answer, answer.isCancelled else {
+                throw Self.refusal(of: run.runID, state: answer?.state ?? run.state, date: date)
+            }
             print("run \(run.runID) of \(businessDate) is cancelled")
         }
+    }
+
+    private static func refusal(of runID: RunID, state: RunState, date: String) -> RunFailure {
+        if state.isFinal, state != .closed {
+            return RunFailure(.usage, "run \(runID) has ended already: it is \(state.rawValue)")
+        }
+        return RunFailure(
+            .usage,
+            "run \(runID) is \(state.isPublished ? "published already" : "being published"), and was not changed",
+            hint: "finish it with 'bda-coordinator run --date \(date)', then run the date again with --new")
     }
 }

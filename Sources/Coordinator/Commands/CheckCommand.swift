@@ -109,11 +109,7 @@ extension CommandEnvironment {
             runID: RunID(millisecondsSince1970: Int64(now.timeIntervalSince1970 * 1000), using: &generator),
             clientID: settings.clientID, environment: settings.environment, businessDate: date,
             cutoff: Timestamp.text(of: settings.cutoff(of: date)), systems: settings.systems, isCompleteSet: false,
-            partitionCount: partitions, rowsPerPart: settings.maximumRowsPerFile,
-            uploadPartBytes: settings.uploadPartBytes,
-            compression: settings.compression, compressionLevel: nil, output: "", outputPrefix: settings.outputPrefix,
-            maxAttempts: 1, retryBaseSeconds: 1, retryMaxSeconds: 1, jobTimeoutSeconds: settings.jobTimeoutSeconds,
-            owner: "", snapshotID: nil)
+            settings: settings.runSettings(partitionCount: partitions, output: ""), owner: "", snapshotID: nil)
         run.startedAt = Timestamp.text(of: now)
         return run
     }

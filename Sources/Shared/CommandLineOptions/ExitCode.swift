@@ -24,7 +24,7 @@ package enum ExitCode: Int32, Sendable, Hashable, CaseIterable, Error {
     case kafkaUnavailable = 21
     /// The object store cannot be reached.
     case storeUnavailable = 22
-    /// Another coordinator holds the business date.
+    /// Another coordinator holds the business date, or the run was cancelled.
     case dateHeld = 30
     /// Stopped by a signal; the next start goes on.
     case interrupted = 31
@@ -48,7 +48,7 @@ package enum ExitCode: Int32, Sendable, Hashable, CaseIterable, Error {
         case .databaseUnavailable: "database unavailable"
         case .kafkaUnavailable: "Kafka unavailable"
         case .storeUnavailable: "object store unavailable"
-        case .dateHeld: "the date is held by another coordinator"
+        case .dateHeld: "the date is held by another coordinator, or the run was cancelled"
         case .interrupted: "interrupted, resumable"
         case .drainExceeded: "worker's drain budget exceeded"
         case .differencesFound: "`verify` found differences"

@@ -56,7 +56,8 @@ package enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
 ///                                                         |
 ///                          rejected, no attempts left     +-----> failed
 ///
-/// A running job whose lease is over is taken over by the next claim: it goes on running, as the next attempt.
+/// A running job whose lease is over is taken over by the next claim: it goes on running, as the next attempt. Jobs that are
+/// blocked, ready or running when their run ends are cancelled.
 package enum JobState: String, Sendable, Hashable, Codable, CaseIterable {
     /// Waiting for other jobs.
     case blocked
@@ -68,6 +69,8 @@ package enum JobState: String, Sendable, Hashable, Codable, CaseIterable {
     case done
     /// Ended without a result, for good.
     case failed
+    /// Open when the run ended.
+    case cancelled
 }
 
 /// How one attempt at a job ended. The set is closed: everything that can happen is one of these.

@@ -1,3 +1,4 @@
+package import CommandLineOptions
 import Foundation
 package import JobModel
 import Postgres
@@ -39,6 +40,18 @@ package struct OwnershipLost: Error, CustomStringConvertible, Sendable {
     package init() {}
 }
 
+/// The run was cancelled; its coordinator changes nothing any more.
+package struct RunCancelled: ErrorWithExitCode, Sendable, Hashable {
+    package let runID: RunID
+
+    package init(runID: RunID) { self.runID = runID }
+
+    package var description: String { "run \(runID) was cancelled" }
+    package var hint: String? { "start 'bda-coordinator run' if the date is still to be exported: it begins a new run" }
+    /// A schedule does not start a cancelled date again.
+    package var exitCode: ExitCode { .dateHeld }
+}
+
 /// One segment's jobs as they are written to the ledger.
 package struct PlannedJobs: Sendable {
     /// The segment.
@@ -68,12 +81,14 @@ package struct JobCounts: Sendable, Hashable {
     package var done = 0
     /// Ended without a result, with no attempt left.
     package var failed = 0
+    /// Open when the run ended.
+    package var cancelled = 0
 
     /// No jobs.
     package init() {}
 
     /// All of them.
-    package var total: Int { blocked + ready + running + done + failed }
+    package var total: Int { blocked + ready + running + done + failed + cancelled }
 
     mutating func set(_ state: JobState, _ count: Int) {
         switch state {
@@ -82,6 +97,7 @@ package struct JobCounts: Sendable, Hashable {
         case .running: running = count
         case .done: done = count
         case .failed: failed = count
+        case .cancelled: cancelled = count
         }
     }
 }

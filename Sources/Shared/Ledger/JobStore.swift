@@ -38,15 +38,15 @@ package struct JobStore: Sendable {
             "UPDATE bda.run SET graph_at = pg_catalog.clock_timestamp() WHERE run_id = \(runID) AND owner_number = \(run.ownerNumber)"
         )
         try await connection.execute(
-            "BEGIN;\n" + statements.joined(separator: ";\n") + ";\nCOMMIT", action: "write the job graph")
+            "BEGIN;\n" + statements.joined(separator: ";\n") + ";\nCOMMIT", within: .seconds(300),
+            action: "write the job graph")
     }
 
     /// Settles, gives up and readies jobs; returns how many are in each state.
     package func advance(_ run: RunRecord) async throws -> JobCounts {
         var counts = JobCounts()
         for record in try await connection.owned(
-            "SELECT state, jobs FROM bda.advance($1, $2::bigint)", [run.runID.description, "\(run.ownerNumber)"],
-            action: "look at the run's jobs"
+            "SELECT state, jobs FROM bda.advance($1, $2::bigint)", by: run, action: "look at the run's jobs"
         ).records { counts.set(try JobState(record), try record.integer("jobs")) }
         return counts
     }
@@ -54,13 +54,12 @@ package struct JobStore: Sendable {
     /// The jobs whose request is due on the wire, longest expected first; they count as published from now on.
     package func takeDueRequests(_ run: RunRecord) async throws -> [JobID] {
         try await connection.owned(
-            "SELECT job_id FROM bda.take_due_requests($1, $2::bigint, 5)",
-            [run.runID.description, "\(run.ownerNumber)"], action: "read the due jobs"
+            "SELECT job_id FROM bda.take_due_requests($1, $2::bigint, 5)", by: run, action: "read the due jobs"
         ).rows.map { try JobID($0[0] ?? "") }
     }
 
     /// Claims a job for a session, committed at once: the named one, or the ready one that is expected to take longest.
-    /// Nil when it is not to be had.
+    /// Returns nil if no job is claimable.
     package func claim(
         _ jobID: JobID?, clientID: String, environment: String, workerID: String, backend: PostgresSession.Backend,
         leaseSeconds: Int
@@ -105,7 +104,7 @@ package struct JobStore: Sendable {
         return Set(try rows.map { try JobID($0[0] ?? "") })
     }
 
-    /// Which of the claims are still held; a claim whose job is done counts as held. Changes nothing.
+    /// Returns the claims that are still held; a claim whose job is done counts as held. Changes nothing.
     package func heldClaims(of claims: [Claim]) async throws -> Set<JobID> {
         let rows = try await connection.query(
             """
@@ -120,7 +119,7 @@ package struct JobStore: Sendable {
         return Set(try rows.map { try JobID($0[0] ?? "") })
     }
 
-    /// Ends an attempt without a result. False when the claim was lost before.
+    /// Ends an attempt without a result. Returns false if the claim was lost before.
     package func endAttempt(
         _ claim: Claim, outcome: JobOutcome, code: String, message: String, hint: String?
     ) async throws -> Bool {

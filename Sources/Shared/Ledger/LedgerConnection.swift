@@ -1,10 +1,12 @@
+import JobModel
 package import Postgres
 
-/// The ledger, schema `bda` in the warehouse: what is to be done, who does it, what is done.
+/// One session on the ledger that commits every statement on its own. It is connected at first use and again after it was
+/// lost or the server takes no changes; the call that finds that out fails with a retryable `PostgresError`.
 ///
-/// One connection is one session that commits every statement on its own. It is connected at first use and again after it
-/// was lost or the server takes no changes; the call that finds that out fails with a retryable `PostgresError`. Calls from
-/// many tasks take turns.
+/// Calls from many tasks take turns, so a call may wait for those before it. What must never be late, such as the renewal of
+/// leases, has a connection of its own. Each statement is cancelled after its limit, and waits for a lock for at most
+/// `lockTimeout`; both errors are retryable.
 ///
 /// The session's commits do not wait for the disk (`synchronous_commit = off`): a claim that a crash of the server takes
 /// back is simply ready again, and a result, which is committed with a wait by the work's own session, makes everything
@@ -15,6 +17,9 @@ package actor LedgerConnection {
     private let afterConnect: (@Sendable (PostgresSession) async throws -> Void)?
     private var session: PostgresSession?
     private var connecting: Task<PostgresSession, any Error>?
+
+    /// The longest wait for one lock: shorter than a statement's limit, so that the error says what the matter is.
+    static let lockTimeout = Duration.seconds(10)
 
     /// A ledger that connects when it is first used.
     ///
@@ -42,8 +47,15 @@ package actor LedgerConnection {
         if let connecting { return try await connecting.value }
         let task = Task { [configuration, purpose, afterConnect] in
             let session = try await PostgresSession.connect(configuration, purpose: purpose)
-            try await session.execute("SET synchronous_commit = off", action: "set up the ledger's session")
-            try await afterConnect?(session)
+            do {
+                try await session.execute(
+                    "SET synchronous_commit = off; SET lock_timeout = '\(Self.lockTimeout.components.seconds)s'",
+                    action: "set up the ledger's session")
+                try await afterConnect?(session)
+            } catch {
+                await session.close()
+                throw error
+            }
             return session
         }
         connecting = task
@@ -54,10 +66,13 @@ package actor LedgerConnection {
     }
 
     @discardableResult
-    func query(_ sql: String, _ parameters: [String?] = [], action: String) async throws -> PostgresResult {
+    func query(
+        _ sql: String, _ parameters: [String?] = [], within limit: Duration = PostgresSession.statementLimit,
+        action: String
+    ) async throws -> PostgresResult {
         let session = try await connected()
         do {
-            return try await session.query(sql, parameters, action: action)
+            return try await session.query(sql, parameters, within: limit, action: action)
         } catch let error as PostgresError where error.sqlState == "25006" {
             // A session stays read-only; another one may find the server, or its successor, take changes again.
             await session.close()
@@ -66,17 +81,29 @@ package actor LedgerConnection {
     }
 
     /// Runs statements without parameters: several of them, such as a transaction.
-    func execute(_ sql: String, action: String) async throws {
-        try await connected().execute(sql, action: action)
+    func execute(
+        _ sql: String, within limit: Duration = PostgresSession.statementLimit, action: String
+    ) async throws {
+        let session = try await connected()
+        do {
+            try await session.execute(sql, within: limit, action: action)
+        } catch {
+            // A transaction of several statements may be open.
+            await session.close()
+            throw error
+        }
     }
 
-    /// A statement that raises BDA02 for a former owner.
+    /// A statement about a run that raises BDA02 for a former owner, and BDA03 if the run was cancelled. Its first two
+    /// parameters are the run's id and owner number.
     @discardableResult
-    func owned(_ sql: String, _ parameters: [String?], action: String) async throws -> PostgresResult {
+    func owned(
+        _ sql: String, by run: RunRecord, _ parameters: [String?] = [], action: String
+    ) async throws -> PostgresResult {
         do {
-            return try await query(sql, parameters, action: action)
-        } catch let error as PostgresError where error.sqlState == "BDA02" {
-            throw OwnershipLost()
+            return try await query(sql, [run.runID.description, "\(run.ownerNumber)"] + parameters, action: action)
+        } catch let error as PostgresError {
+            throw run.ownershipError(error) ?? error
         }
     }
 }

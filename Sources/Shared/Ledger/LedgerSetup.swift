@@ -146,7 +146,7 @@ package struct LedgerSetup: Sendable {
                 let record =
                     "INSERT INTO bda.migration (number, name, digest, oldest_program) VALUES (\(migration.number), \(SQL.literal(migration.name)), \(SQL.literal(migration.digest)), \(migration.oldestProgram))"
                 try await session.execute(
-                    "BEGIN;\n\(migration.text)\n;\(record);COMMIT",
+                    "BEGIN;\n\(migration.text)\n;\(record);COMMIT", within: .seconds(600),
                     action: "apply migration \(migration.number) (\(migration.name))")
             }
             if !pending.functions.isEmpty {
@@ -175,7 +175,8 @@ package struct LedgerSetup: Sendable {
         try await session.execute("SET lock_timeout = '60s'", action: "limit the set-up's waits")
         do {
             try await session.execute(
-                "SELECT pg_catalog.pg_advisory_lock(\(key))", action: "wait for another set-up of this database")
+                "SELECT pg_catalog.pg_advisory_lock(\(key))", within: .seconds(70),
+                action: "wait for another set-up of this database")
             let value = try await body()
             try await session.execute(
                 "SELECT pg_catalog.pg_advisory_unlock(\(key)); RESET lock_timeout", action: "end the set-up")

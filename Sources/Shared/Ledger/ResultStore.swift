@@ -65,12 +65,15 @@ package struct ResultStore: Sendable {
         }
     }
 
-    /// Notes that the completion events of jobs are with the broker.
+    /// Notes that the completion events of jobs are with the broker. A row that another session has locked is left out, so
+    /// that the call never waits: its event is then sent again.
     package func markEventsSent(_ jobIDs: [JobID]) async throws {
         try await connection.query(
             """
             UPDATE bda.result SET event_sent_at = pg_catalog.clock_timestamp()
-            WHERE job_id = ANY ($1::text[]) AND event_sent_at IS NULL
+            WHERE job_id IN (
+                SELECT job_id FROM bda.result WHERE job_id = ANY ($1::text[]) AND event_sent_at IS NULL
+                FOR NO KEY UPDATE SKIP LOCKED)
             """, [SQL.array(jobIDs.map(\.description))], action: "note sent events")
     }
 

@@ -1,9 +1,9 @@
 package import JobModel
-import Postgres
+package import Postgres
 package import Scripts
 
-/// One run, as its row in the ledger says. What decides bytes (partition count, rows and bytes of a part, compression)
-/// is here and not in anybody's settings.
+/// One run, as its row in the ledger says.
+@dynamicMemberLookup
 package struct RunRecord: Sendable, Hashable {
     /// The run.
     package var runID: RunID
@@ -19,28 +19,8 @@ package struct RunRecord: Sendable, Hashable {
     package var systems: [String]
     /// Whether all configured systems run; a run of fewer does not move `latest`.
     package var isCompleteSet: Bool
-    /// N, the number of customer buckets.
-    package var partitionCount: Int
-    /// At most this many rows a part.
-    package var rowsPerPart: Int
-    /// Bytes of one part of a multipart upload.
-    package var uploadPartBytes: Int
-    /// How the parts are compressed.
-    package var compression: Compression
-    /// The method's own when nil.
-    package var compressionLevel: Int?
-    /// What `BDA_OUTPUT` was.
-    package var output: String
-    /// What every key begins with.
-    package var outputPrefix: String
-    /// Attempts in all.
-    package var maxAttempts: Int
-    /// The wait after the first failed attempt.
-    package var retryBaseSeconds: Int
-    /// The longest wait between two attempts.
-    package var retryMaxSeconds: Int
-    /// The longest an attempt may take.
-    package var jobTimeoutSeconds: Int
+    /// Its properties can be read as the run's own: `run.partitionCount`.
+    package let settings: RunSettings
     /// Its state.
     package var state: RunState
     /// Grows with each coordinator that takes the run over.
@@ -73,9 +53,7 @@ package struct RunRecord: Sendable, Hashable {
     /// A run that is about to begin.
     package init(
         runID: RunID, clientID: String, environment: String, businessDate: BusinessDate, cutoff: String,
-        systems: [String], isCompleteSet: Bool, partitionCount: Int, rowsPerPart: Int, uploadPartBytes: Int,
-        compression: Compression, compressionLevel: Int?, output: String, outputPrefix: String, maxAttempts: Int,
-        retryBaseSeconds: Int, retryMaxSeconds: Int, jobTimeoutSeconds: Int, owner: String, snapshotID: String?
+        systems: [String], isCompleteSet: Bool, settings: RunSettings, owner: String, snapshotID: String?
     ) {
         self.runID = runID
         self.clientID = clientID
@@ -84,17 +62,7 @@ package struct RunRecord: Sendable, Hashable {
         self.cutoff = cutoff
         self.systems = systems
         self.isCompleteSet = isCompleteSet
-        self.partitionCount = partitionCount
-        self.rowsPerPart = rowsPerPart
-        self.uploadPartBytes = uploadPartBytes
-        self.compression = compression
-        self.compressionLevel = compressionLevel
-        self.output = output
-        self.outputPrefix = outputPrefix
-        self.maxAttempts = maxAttempts
-        self.retryBaseSeconds = retryBaseSeconds
-        self.retryMaxSeconds = retryMaxSeconds
-        self.jobTimeoutSeconds = jobTimeoutSeconds
+        self.settings = settings
         self.owner = owner
         self.snapshotID = snapshotID
         state = .running
@@ -102,15 +70,27 @@ package struct RunRecord: Sendable, Hashable {
         startedAt = ""
     }
 
+    package subscript<Value>(dynamicMember path: KeyPath<RunSettings, Value>) -> Value { settings[keyPath: path] }
+
     /// What events and manifests say about the run.
     package var context: RunContext {
         RunContext(runID: runID, businessDate: businessDate, clientID: clientID, environment: environment)
     }
 
+    /// What the ledger said with SQLSTATE BDA02 or BDA03 of this run; nil for any other error.
+    package func ownershipError(_ error: PostgresError) -> (any Error)? {
+        switch error.sqlState {
+        case "BDA02": OwnershipLost()
+        case "BDA03": RunCancelled(runID: runID)
+        default: nil
+        }
+    }
+
     /// Where the run's objects lie.
     package var layout: ObjectLayout {
         ObjectLayout(
-            prefix: outputPrefix, clientID: clientID, environment: environment, businessDate: businessDate, runID: runID
+            prefix: settings.outputPrefix, clientID: clientID, environment: environment, businessDate: businessDate,
+            runID: runID
         )
     }
 
@@ -118,13 +98,12 @@ package struct RunRecord: Sendable, Hashable {
     package var parameters: ScriptParameters {
         ScriptParameters(
             runID: runID, clientID: clientID, environment: environment, businessDate: businessDate, cutoff: cutoff,
-            partitionCount: partitionCount, startedAt: startedAt)
+            partitionCount: settings.partitionCount, startedAt: startedAt)
     }
 
     static let columns = """
         run_id, client_id, environment, business_date::text, \(timestamp("cutoff")), array_to_string(systems, ',') AS systems,
-        is_complete_set, partition_count, rows_per_part, upload_part_bytes, compression, compression_level, output,
-        output_prefix, max_attempts, retry_base_seconds, retry_max_seconds, job_timeout_seconds, state, owner_number, owner,
+        is_complete_set, settings::text, state, owner_number, owner,
         snapshot_id, reason, hint, exit_code, manifest_uri, manifest_sha256, replaces_run_id, \(timestamp("started_at")),
         \(timestamp("graph_at")), \(timestamp("ended_at")), \(timestamp("kafka_unreachable_since"))
         """
@@ -141,17 +120,7 @@ package struct RunRecord: Sendable, Hashable {
         cutoff = try record.text("cutoff")
         systems = try record.text("systems").split(separator: ",").map(String.init)
         isCompleteSet = try record.boolean("is_complete_set")
-        partitionCount = try record.integer("partition_count")
-        rowsPerPart = try record.integer("rows_per_part")
-        uploadPartBytes = try record.integer("upload_part_bytes")
-        compression = Compression(rawValue: try record.text("compression")) ?? .none
-        compressionLevel = record.optional("compression_level").flatMap { Int($0) }
-        output = try record.text("output")
-        outputPrefix = try record.text("output_prefix")
-        maxAttempts = try record.integer("max_attempts")
-        retryBaseSeconds = try record.integer("retry_base_seconds")
-        retryMaxSeconds = try record.integer("retry_max_seconds")
-        jobTimeoutSeconds = try record.integer("job_timeout_seconds")
+        settings = try WireFormat.decode(RunSettings.self, from: record.text("settings").utf8)
         state = RunState(rawValue: try record.text("state"))!
         ownerNumber = try record.integer("owner_number")
         owner = try record.text("owner")

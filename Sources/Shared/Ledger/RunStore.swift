@@ -14,7 +14,7 @@ package struct RunStore: Sendable {
         ).records.first.map { try RunRecord($0) }
     }
 
-    /// The newest runs of a client and environment, newest first; of one date, or of all.
+    /// The newest runs of a client and environment, newest first by the database's clock; of one date, or of all.
     package func runs(
         clientID: String, environment: String, businessDate: BusinessDate?, limit: Int
     ) async throws -> [RunRecord] {
@@ -22,7 +22,7 @@ package struct RunStore: Sendable {
             """
             SELECT \(RunRecord.columns) FROM bda.run
             WHERE client_id = $1 AND environment = $2 AND ($3::date IS NULL OR business_date = $3::date)
-            ORDER BY run_id DESC LIMIT $4::int
+            ORDER BY started_at DESC, run_id DESC LIMIT $4::int
             """, [clientID, environment, businessDate?.description, "\(limit)"], action: "read the runs"
         ).records.map { try RunRecord($0) }
     }
@@ -36,18 +36,14 @@ package struct RunStore: Sendable {
     package func insert(_ run: RunRecord) async throws {
         try await connection.query(
             """
-            INSERT INTO bda.run (run_id, client_id, environment, business_date, cutoff, systems, is_complete_set,
-                partition_count, rows_per_part, upload_part_bytes, compression, compression_level, output, output_prefix,
-                max_attempts, retry_base_seconds, retry_max_seconds, job_timeout_seconds, owner, snapshot_id)
-            VALUES ($1, $2, $3, $4::date, $5::timestamptz, $6::text[], $7::boolean, $8::int, $9::bigint, $10::bigint, $11,
-                $12::int, $13, $14, $15::int, $16::int, $17::int, $18::int, $19, $20)
+            INSERT INTO bda.run (run_id, client_id, environment, business_date, cutoff, systems, is_complete_set, settings,
+                owner, snapshot_id)
+            VALUES ($1, $2, $3, $4::date, $5::timestamptz, $6::text[], $7::boolean, $8::jsonb, $9, $10)
             """,
             [
                 run.runID.description, run.clientID, run.environment, run.businessDate.description, run.cutoff,
-                SQL.array(run.systems), "\(run.isCompleteSet)", "\(run.partitionCount)", "\(run.rowsPerPart)",
-                "\(run.uploadPartBytes)", run.compression.rawValue, run.compressionLevel.map { "\($0)" }, run.output,
-                run.outputPrefix, "\(run.maxAttempts)", "\(run.retryBaseSeconds)", "\(run.retryMaxSeconds)",
-                "\(run.jobTimeoutSeconds)", run.owner, run.snapshotID,
+                SQL.array(run.systems), "\(run.isCompleteSet)",
+                String(decoding: try WireFormat.encode(run.settings), as: UTF8.self), run.owner, run.snapshotID,
             ], action: "write the run")
     }
 
@@ -91,24 +87,30 @@ package struct RunStore: Sendable {
     /// One step by compare-and-set. False when the run is not in the state that it should come from.
     package func enterState(_ run: RunRecord, from: RunState, to: RunState) async throws -> Bool {
         try await connection.owned(
-            "SELECT bda.enter_state($1, $2::bigint, $3, $4)",
-            [run.runID.description, "\(run.ownerNumber)", from.rawValue, to.rawValue], action: "record the run's step"
+            "SELECT bda.enter_state($1, $2::bigint, $3, $4)", by: run, [from.rawValue, to.rawValue],
+            action: "record the run's step"
         ).firstValue == "t"
     }
 
-    /// Ends a run that cannot go on. False: its publication has begun, so BI may have seen it, and it can only go forward.
-    package func fail(
-        _ run: RunRecord, state: RunState = .failed, exitCode: Int, reason: String, hint: String?
-    ) async throws -> Bool {
-        let ended = try await connection.query(
-            """
-            UPDATE bda.run SET state = $3, exit_code = $4::int, reason = $5, hint = $6, ended_at = pg_catalog.clock_timestamp()
-            WHERE run_id = $1 AND owner_number = $2::bigint AND state IN ('running', 'verified') AND manifest_uri IS NULL
-            """,
-            [run.runID.description, "\(run.ownerNumber)", state.rawValue, "\(exitCode)", reason, hint],
-            action: "record the run's end")
-        if ended.affectedRows == 0 { try await assertOwner(run) }
-        return ended.affectedRows == 1
+    /// Ends a run that cannot go on, and cancels its open jobs. Returns false if the run's manifest is noted: BI may have
+    /// seen it, and it can only go forward.
+    package func fail(_ run: RunRecord, exitCode: Int, reason: String, hint: String?) async throws -> Bool {
+        try await connection.owned(
+            "SELECT bda.fail_run($1, $2::bigint, $3::int, $4, $5)", by: run, ["\(exitCode)", reason, hint],
+            action: "record the run's end"
+        ).firstValue == "t"
+    }
+
+    /// Cancels a run in one guarded update, whoever owns it: only before its manifest is noted.
+    ///
+    /// - Returns: whether the run is cancelled now, and its state. If it is not, nothing of the run has changed.
+    package func cancel(
+        _ runID: RunID, by owner: String, exitCode: Int, reason: String
+    ) async throws -> (isCancelled: Bool, state: RunState)? {
+        try await connection.query(
+            "SELECT is_cancelled, state FROM bda.cancel_run($1, $2, $3::int, $4)",
+            [runID.description, owner, "\(exitCode)", reason], action: "cancel the run"
+        ).records.first.map { (try $0.boolean("is_cancelled"), RunState(rawValue: try $0.text("state"))!) }
     }
 
     /// Notes the snapshot under which the run's vault reading goes on.
@@ -195,47 +197,38 @@ package struct RunStore: Sendable {
         try await connection.query(
             """
             SELECT \(RunRecord.columns) FROM bda.run
-            WHERE client_id = $1 AND environment = $2 AND state IN ('closed', 'failed', 'cancelled') ORDER BY run_id
+            WHERE client_id = $1 AND environment = $2 AND state IN ('closed', 'failed', 'cancelled') ORDER BY started_at, run_id
             """, [clientID, environment], action: "read the ended runs"
         ).records.map { try RunRecord($0) }
     }
 
-    /// Removes all that the ledger knows of an ended run, and the texts of scripts that no other run used.
+    /// Removes everything that the ledger knows of an ended run, and the texts of scripts that no other run used.
     package func remove(_ runID: RunID) async throws {
-        let run = SQL.literal(runID.description)
-        let ofJobs = ["part", "total", "attempt", "result"].map {
-            "DELETE FROM bda.\($0) WHERE job_id IN (SELECT job_id FROM bda.job WHERE run_id = \(run))"
-        }
-        let ofRun = ["job", "job_need", "finding", "snapshot_keeper", "run_script", "run"].map {
-            "DELETE FROM bda.\($0) WHERE run_id = \(run)"
-        }
-        let texts = """
-            DELETE FROM bda.script AS s
-            WHERE NOT EXISTS (SELECT FROM bda.run_script AS r WHERE r.digest = s.digest)
-            """
-        try await connection.execute(
-            "BEGIN;\n" + (ofJobs + ofRun + [texts]).joined(separator: ";\n") + ";\nCOMMIT",
+        try await connection.query(
+            "SELECT bda.remove_run($1)", [runID.description], within: .seconds(300),
             action: "remove run \(runID) from the ledger")
     }
 
-    /// Throws `OwnershipLost` when another coordinator has taken the run over.
+    /// Throws `OwnershipLost` if another coordinator has taken the run over, and `RunCancelled` if it was cancelled.
     package func assertOwner(_ run: RunRecord) async throws {
         try await connection.owned(
-            "SELECT bda.assert_owner($1, $2::bigint)", [run.runID.description, "\(run.ownerNumber)"],
-            action: "look whose run it is")
+            "SELECT bda.assert_owner($1, $2::bigint)", by: run, action: "look whose run it is")
     }
 
-    /// A statement that raises BDA02 in a transaction of another session when the run is another coordinator's.
+    /// A statement for a transaction of another session that raises BDA02 if the run belongs to another coordinator, and
+    /// BDA03 if it was cancelled: see `RunRecord.ownershipError`.
     package static func ownerAssertion(_ run: RunRecord) -> String {
         "SELECT bda.assert_owner(\(SQL.literal(run.runID.description)), \(run.ownerNumber))"
     }
 
-    /// Changes the run's row. Throws `OwnershipLost` for a former owner.
+    /// Changes the run's row. Throws `OwnershipLost` or `RunCancelled` for a former owner.
     private func change(_ run: RunRecord, set columns: String, _ values: [String?], action: String) async throws {
         let changed = try await connection.query(
             "UPDATE bda.run SET \(columns) WHERE run_id = $1 AND owner_number = $2::bigint",
             [run.runID.description, "\(run.ownerNumber)"] + values, action: action)
-        if changed.affectedRows == 0 { throw OwnershipLost() }
+        guard changed.affectedRows == 0 else { return }
+        try await assertOwner(run)
+        throw OwnershipLost()
     }
 
     /// The script of a segment as the run recorded it.

@@ -72,6 +72,11 @@ package struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible
     /// SQLSTATE 23505.
     package var isUniqueViolation: Bool { sqlState == "23505" }
 
+    /// Whether a row has a key that another row has, by the named constraint.
+    package func violates(_ constraint: String, in schema: String) -> Bool {
+        isUniqueViolation && self.schema == schema && self.constraint == constraint
+    }
+
     /// SQLSTATE 57014: `PQcancel`, or a time limit of the session.
     package var isCancelled: Bool { sqlState == "57014" }
 

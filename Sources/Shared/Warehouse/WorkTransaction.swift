@@ -41,8 +41,8 @@ package enum WorkTransaction {
         return id.firstValue ?? ""
     }
 
-    /// Inserts the result as the last statement and commits. False: the job was done before, and nothing of this attempt
-    /// remains.
+    /// Inserts the result as the last statement and commits. Returns false if the job has a result already: nothing of this
+    /// attempt remains. Any other unique violation, such as one of a deferred constraint of a run's table, is thrown.
     package static func commit(
         in session: PostgresSession, claim: Claim, workerID: String, transactionID: String, result: JobResult
     ) async throws -> Bool {
@@ -56,7 +56,7 @@ package enum WorkTransaction {
             try await session.execute(
                 "SELECT bda.record_result(\(arguments.joined(separator: ", "))); COMMIT", action: "commit the result")
             return true
-        } catch let error as PostgresError where error.isUniqueViolation {
+        } catch let error as PostgresError where error.violates("result_pkey", in: "bda") {
             try await session.execute("ROLLBACK", action: "roll back a job that was done before")
             return false
         }

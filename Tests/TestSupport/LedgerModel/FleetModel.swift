@@ -80,8 +80,6 @@ package struct FleetModel: Explorable {
         case verifying
         case notingManifest, movingLatest
         case entering(RunState)
-        /// `cancel`, which has seen that the run is not published.
-        case cancelling
     }
 
     /// Something that happens.
@@ -101,7 +99,7 @@ package struct FleetModel: Explorable {
         case sessionEnds(session: Int)
         case timePasses
         case coordinatorStarts
-        case cancelStarts
+        case cancel
         case coordinator(Int)
         case forgedCompletion(job: Int)
     }
@@ -137,7 +135,7 @@ package struct FleetModel: Explorable {
     /// Whether somebody was disturbed.
     package static func isDisturbance(_ action: Action) -> Bool {
         switch action {
-        case .freeze, .wake, .crash, .loseReport, .end, .cancelStarts, .forgedCompletion: true
+        case .freeze, .wake, .crash, .loseReport, .end, .cancel, .forgedCompletion: true
         case .sessionEnds: true
         default: false
         }
@@ -199,7 +197,7 @@ package struct FleetModel: Explorable {
         // A schedule starts another when the last one has ended.
         let isOneLeft = coordinators.contains { $0.phase != .ended }
         if starts < scope.coordinators || !isOneLeft, !ledger.run.isFinal { actions.append(.coordinatorStarts) }
-        if cancels < scope.cancels, !ledger.run.isPublished, !ledger.run.isFinal { actions.append(.cancelStarts) }
+        if cancels < scope.cancels, !ledger.run.isPublished, !ledger.run.isFinal { actions.append(.cancel) }
         for (number, coordinator) in coordinators.enumerated() where coordinator.phase != .ended {
             actions.append(.coordinator(number))
         }
@@ -283,9 +281,12 @@ package struct FleetModel: Explorable {
         case .coordinatorStarts:
             starts += 1
             coordinators.append((starts == 1 ? 1 : ledger.takeOwnership(), coordinatorPhase(for: ledger.run)))
-        case .cancelStarts:
+        case .cancel:
             cancels += 1
-            coordinators.append((0, .cancelling))
+            let hasManifest = ledger.hasManifest
+            if scope.mistake == .failedAfterManifest { ledger.hasManifest = false }
+            _ = ledger.cancel()
+            ledger.hasManifest = hasManifest
         case .coordinator(let number): step(number)
         case .forgedCompletion(let job): ledger.jobs[job].state = .done
         }
@@ -394,12 +395,14 @@ package struct FleetModel: Explorable {
                 coordinators[index].phase =
                     (counts[.failed] ?? 0) > 0 ? .failing : done == ledger.jobs.count ? .verifying : .looking
             case .failing:
-                fail(index, as: .failed)
+                fail(index)
             case .verifying:
                 let isEntered = try ledger.enterState(owner: number, from: .running, to: .verified)
                 coordinators[index].phase = isEntered ? .notingManifest : .ended
             case .notingManifest:
-                guard number == ledger.owner else { return coordinators[index].phase = .ended }
+                guard number == ledger.owner, ledger.run != .cancelled else {
+                    return coordinators[index].phase = .ended
+                }
                 ledger.hasManifest = true
                 coordinators[index].phase = .movingLatest
             case .movingLatest:
@@ -409,14 +412,11 @@ package struct FleetModel: Explorable {
                 let from = RunState.allCases.first { $0.next == state }!
                 let isEntered = try ledger.enterState(owner: number, from: from, to: state)
                 coordinators[index].phase = isEntered ? coordinatorPhase(for: state) : .ended
-            case .cancelling:
-                coordinators[index].number = ledger.takeOwnership()
-                coordinators[index].phase = .failing
             }
         } catch {
             coordinators[index].phase = .ended
         }
-        let isLook = phase == .settled || phase == .givenUp || phase == .cancelling
+        let isLook = phase == .settled || phase == .givenUp
         if number != before.owner, !isLook, before != ledger { violation = "a former owner changed something" }
     }
 
@@ -439,12 +439,12 @@ package struct FleetModel: Explorable {
         return ledger.readyJobs()
     }
 
-    private mutating func fail(_ index: Int, as state: RunState) {
+    private mutating func fail(_ index: Int) {
         var number = coordinators[index].number
         if scope.mistake == .failureIsNotOwned { number = ledger.owner }
         let hasManifest = ledger.hasManifest
         if scope.mistake == .failedAfterManifest { ledger.hasManifest = false }
-        _ = try? ledger.fail(owner: number, as: state)
+        _ = try? ledger.fail(owner: number)
         ledger.hasManifest = hasManifest
         coordinators[index].phase = .ended
     }
@@ -461,7 +461,8 @@ package struct FleetModel: Explorable {
             if job.attempt - job.interruptions > ledger.plan.maxAttempts {
                 return "job \(number) has too many attempts"
             }
-            if job.state != .blocked, ledger.plan.jobs[number].needs.contains(where: { ledger.jobs[$0].result == nil })
+            if job.state != .blocked, job.state != .cancelled,
+                ledger.plan.jobs[number].needs.contains(where: { ledger.jobs[$0].result == nil })
             {
                 return "job \(number) is \(job.state.rawValue) before what it needs is done"
             }
@@ -572,6 +573,7 @@ extension JobState {
         case .running: 2
         case .done: 3
         case .failed: 4
+        case .cancelled: 5
         }
     }
 }

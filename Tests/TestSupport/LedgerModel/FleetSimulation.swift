@@ -140,7 +140,7 @@ package struct FleetSimulation {
             return
         }
         if (counts[.failed] ?? 0) > 0 {
-            _ = try? ledger.fail(owner: 1, as: .failed)
+            _ = try? ledger.fail(owner: 1)
             return
         }
         for job in (try? ledger.takeDueRequests(owner: 1, again: 5000, now: now)) ?? [] {

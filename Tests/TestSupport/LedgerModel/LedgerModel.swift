@@ -120,8 +120,13 @@ package struct LedgerModel: Hashable, Sendable {
         case waits
     }
 
-    /// A coordinator called that is not the run's owner any more.
-    package struct NotOwner: Error {}
+    /// A coordinator called that may not change the run.
+    package enum NotOwner: Error {
+        /// BDA02: another coordinator owns it.
+        case another
+        /// BDA03.
+        case cancelled
+    }
 
     /// The run's graph.
     package let plan: Plan
@@ -288,7 +293,17 @@ package struct LedgerModel: Hashable, Sendable {
 
     /// Jobs with a result are done.
     package mutating func settle(owner number: Int) throws(NotOwner) {
-        guard number == owner else { throw NotOwner() }
+        try assertOwner(number)
+        settleResults()
+    }
+
+    /// `bda.assert_owner`.
+    private func assertOwner(_ number: Int) throws(NotOwner) {
+        if run == .cancelled { throw .cancelled }
+        if number != owner { throw .another }
+    }
+
+    private mutating func settleResults() {
         for index in jobs.indices {
             guard let result = jobs[index].result, jobs[index].state != .done else { continue }
             jobs[index].state = .done
@@ -326,7 +341,7 @@ package struct LedgerModel: Hashable, Sendable {
 
     /// `bda.take_due_requests`: the jobs whose request goes to the wire now, the longest first.
     package mutating func takeDueRequests(owner number: Int, again: Int, now: Int) throws(NotOwner) -> [Int] {
-        guard number == owner else { throw NotOwner() }
+        try assertOwner(number)
         let due = plan.longestFirst.filter { index in
             let job = jobs[index]
             return job.state == .ready && isOver(job.notBefore, now) && job.publishedAt == nil
@@ -338,18 +353,43 @@ package struct LedgerModel: Hashable, Sendable {
 
     /// `bda.enter_state`. False: the run is not in the state that the step comes from.
     package mutating func enterState(owner number: Int, from: RunState, to: RunState) throws(NotOwner) -> Bool {
-        guard number == owner else { throw NotOwner() }
+        try assertOwner(number)
         guard run == from else { return false }
         run = to
+        if to.isFinal { cancelJobs() }
         return true
     }
 
-    /// Ends a run that cannot go on. False: `latest` may name it already.
-    package mutating func fail(owner number: Int, as state: RunState) throws(NotOwner) -> Bool {
-        guard number == owner else { throw NotOwner() }
+    /// `bda.fail_run`. False: the run has ended, or `latest` may name it already.
+    package mutating func fail(owner number: Int) throws(NotOwner) -> Bool {
+        try assertOwner(number)
         guard run == .running || run == .verified, !hasManifest else { return false }
-        run = state
+        run = .failed
+        cancelJobs()
         return true
+    }
+
+    /// `bda.cancel_run`. False: the run has ended, or `latest` may name it already; nothing has changed.
+    package mutating func cancel() -> Bool {
+        guard run == .running || run == .verified, !hasManifest else { return false }
+        run = .cancelled
+        owner += 1
+        cancelJobs()
+        return true
+    }
+
+    /// `bda.cancel_jobs`, in the transaction that ends the run.
+    private mutating func cancelJobs() {
+        settleResults()
+        for index in jobs.indices where [.blocked, .ready, .running].contains(jobs[index].state) {
+            if jobs[index].state == .running {
+                endAttempt(AttemptID(job: index, number: jobs[index].attempt), as: "lost")
+            }
+            jobs[index].state = .cancelled
+            jobs[index].leaseUntil = nil
+            jobs[index].notBefore = nil
+            jobs[index].session = nil
+        }
     }
 
     // MARK: Rules

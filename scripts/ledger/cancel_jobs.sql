@@ -1,0 +1,18 @@
+-- Cancels the open jobs of a run that ends, in the transaction that ends it: they leave the claim's index, and workers that
+-- run them lose their claims. A worker's session may still commit a result; nothing reads it.
+CREATE OR REPLACE FUNCTION bda.cancel_jobs(p_run_id text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM bda.settle(p_run_id);
+    -- In the order of bda.renew, so that the two never wait for each other.
+    PERFORM FROM bda.job AS j
+    WHERE j.run_id = p_run_id AND j.state IN ('blocked', 'ready', 'running') ORDER BY j.job_id FOR NO KEY UPDATE;
+    UPDATE bda.attempt AS a
+    SET outcome = 'lost', code = 'run_ended', message = 'the run has ended', ended_at = pg_catalog.clock_timestamp()
+    FROM bda.job AS j
+    WHERE j.run_id = p_run_id AND j.state = 'running' AND a.job_id = j.job_id AND a.attempt = j.attempt
+      AND a.outcome IS NULL;
+    UPDATE bda.job AS j
+    SET state = 'cancelled', lease_until = NULL, not_before = NULL, backend_pid = NULL, backend_start = NULL
+    WHERE j.run_id = p_run_id AND j.state IN ('blocked', 'ready', 'running');
+END
+$$;
