@@ -93,7 +93,8 @@ actor PartFile {
             compressed = nil
         }
         upload = try await pipeline.store.beginUpload(
-            key, pieceBytes: run.uploadPieceBytes, options: WriteOptions(contentType: Self.contentType(run.compression)))
+            key, pieceBytes: run.uploadPieceBytes, options: WriteOptions(contentType: Self.contentType(run.compression))
+        )
     }
 
     /// Takes a full buffer's bytes, or the last ones of a file that is full; the buffer is free again afterwards. `rows` is

@@ -134,3 +134,20 @@ package struct JobStore: Sendable {
         ).firstValue == "t"
     }
 }
+
+/// One segment's jobs as they are written to the ledger.
+package struct PlannedJobs: Sendable {
+    /// The segment.
+    package var segment: SegmentName
+    /// One an entry, with its page range if it is split by pages.
+    package var jobs: [(pageFrom: Int?, pageTo: Int?)]
+    /// What one of them is expected to take when no former run knows it.
+    package var expectedSeconds: Double
+
+    /// The jobs of a segment.
+    package init(segment: SegmentName, jobs: [(pageFrom: Int?, pageTo: Int?)], expectedSeconds: Double = 1) {
+        self.segment = segment
+        self.jobs = jobs
+        self.expectedSeconds = expectedSeconds
+    }
+}

@@ -84,3 +84,17 @@ package struct ResultStore: Sendable {
         ).firstValue == "t"
     }
 }
+
+/// A completion whose event the ledger does not know to be sent.
+package struct OwedEvent: Sendable {
+    /// The event that is owed.
+    package var body: JobCompleted
+}
+
+/// One part of a run's result.
+package struct RunPart: Sendable, Hashable {
+    /// The job.
+    package var jobID: JobID
+    /// The part.
+    package var part: PartRecord
+}

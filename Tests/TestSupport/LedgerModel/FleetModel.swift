@@ -24,7 +24,6 @@ package struct FleetModel: Explorable {
         /// For tests of the exploration itself.
         package var mistake: Mistake?
 
-        /// One worker and one coordinator that nothing disturbs.
         package init(_ plan: LedgerModel.Plan) { self.plan = plan }
     }
 
@@ -119,7 +118,7 @@ package struct FleetModel: Explorable {
     /// The last attempt at each job whose work has begun.
     var begun: [Int]
     /// What has happened that must not.
-    package private(set) var violation: String?
+    package internal(set) var violation: String?
 
     /// Nothing has happened yet.
     package init(_ scope: Scope) {
@@ -129,7 +128,6 @@ package struct FleetModel: Explorable {
         begun = Array(repeating: 0, count: scope.plan.jobs.count)
     }
 
-    /// Whether the run has ended.
     package var isEnd: Bool { ledger.run.isFinal }
 
     /// Whether somebody was disturbed.
@@ -143,7 +141,6 @@ package struct FleetModel: Explorable {
 
     // MARK: What can happen
 
-    /// All that can happen next.
     package var actions: [Action] {
         var actions: [Action] = []
         let mayDisturb = disturbances < scope.disturbances
@@ -213,7 +210,6 @@ package struct FleetModel: Explorable {
 
     // MARK: What happens then
 
-    /// The state after it.
     package func after(_ action: Action) -> FleetModel {
         var next = self
         next.perform(action)
@@ -292,7 +288,7 @@ package struct FleetModel: Explorable {
         }
     }
 
-    private func isConnected(_ session: LedgerModel.SessionID) -> Bool { ledger.sessions[session] != nil }
+    func isConnected(_ session: LedgerModel.SessionID) -> Bool { ledger.sessions[session] != nil }
 
     private mutating func claim(_ job: Int, _ number: Int) {
         let session: LedgerModel.SessionID
@@ -322,7 +318,7 @@ package struct FleetModel: Explorable {
     }
 
     /// The worker closes its session and goes on to tell the ledger; the server may take its time to notice.
-    private mutating func end(_ number: Int, _ attempt: LedgerModel.AttemptID, _ outcome: JobOutcome) {
+    mutating func end(_ number: Int, _ attempt: LedgerModel.AttemptID, _ outcome: JobOutcome) {
         workers[number].session = nil
         workers[number].phase = .reporting(attempt, outcome)
     }
@@ -366,89 +362,6 @@ package struct FleetModel: Explorable {
         }
     }
 
-    // MARK: Coordinators
-
-    private func coordinatorPhase(for state: RunState) -> Coordinator {
-        switch state {
-        case .running: .looking
-        case .verified: .notingManifest
-        case .published, .announced, .history: .entering(state.next!)
-        case .closed, .failed, .cancelled: .ended
-        }
-    }
-
-    private mutating func step(_ index: Int) {
-        let (number, phase) = coordinators[index]
-        let before = ledger
-        do throws(LedgerModel.NotOwner) {
-            switch phase {
-            case .ended: break
-            case .looking:
-                try ledger.settle(owner: number)
-                coordinators[index].phase = .settled
-            case .settled:
-                giveUp()
-                coordinators[index].phase = .givenUp
-            case .givenUp:
-                let counts = readyJobs()
-                let done = counts[.done] ?? 0
-                coordinators[index].phase =
-                    (counts[.failed] ?? 0) > 0 ? .failing : done == ledger.jobs.count ? .verifying : .looking
-            case .failing:
-                fail(index)
-            case .verifying:
-                let isEntered = try ledger.enterState(owner: number, from: .running, to: .verified)
-                coordinators[index].phase = isEntered ? .notingManifest : .ended
-            case .notingManifest:
-                guard number == ledger.owner, ledger.run != .cancelled else {
-                    return coordinators[index].phase = .ended
-                }
-                ledger.hasManifest = true
-                coordinators[index].phase = .movingLatest
-            case .movingLatest:
-                isLatest = true
-                coordinators[index].phase = .entering(.published)
-            case .entering(let state):
-                let from = RunState.allCases.first { $0.next == state }!
-                let isEntered = try ledger.enterState(owner: number, from: from, to: state)
-                coordinators[index].phase = isEntered ? coordinatorPhase(for: state) : .ended
-            }
-        } catch {
-            coordinators[index].phase = .ended
-        }
-        let isLook = phase == .settled || phase == .givenUp
-        if number != before.owner, !isLook, before != ledger { violation = "a former owner changed something" }
-    }
-
-    private mutating func giveUp() {
-        guard scope.mistake == .givenUpWithSession else { return ledger.giveUp(now: 0) }
-        let sessions = ledger.sessions
-        ledger.giveUp(now: 0)
-        ledger.sessions = sessions
-    }
-
-    private mutating func readyJobs() -> [JobState: Int] {
-        if scope.mistake == .readyTooEarly {
-            for job in ledger.jobs.indices where ledger.jobs[job].state == .blocked {
-                let needs = ledger.plan.jobs[job].needs
-                if needs.allSatisfy({ ledger.jobs[$0].state != .ready && ledger.jobs[$0].state != .blocked }) {
-                    ledger.jobs[job].state = .ready
-                }
-            }
-        }
-        return ledger.readyJobs()
-    }
-
-    private mutating func fail(_ index: Int) {
-        var number = coordinators[index].number
-        if scope.mistake == .failureIsNotOwned { number = ledger.owner }
-        let hasManifest = ledger.hasManifest
-        if scope.mistake == .failedAfterManifest { ledger.hasManifest = false }
-        _ = try? ledger.fail(owner: number)
-        ledger.hasManifest = hasManifest
-        coordinators[index].phase = .ended
-    }
-
     // MARK: What must hold
 
     private mutating func check() {
@@ -482,98 +395,5 @@ package struct FleetModel: Explorable {
             return "latest names a run that is \(ledger.run.rawValue)"
         }
         return nil
-    }
-
-    // MARK: States that behave alike
-
-    /// Forgets what decides nothing any more.
-    private mutating func normalize() {
-        for index in ledger.jobs.indices where ledger.jobs[index].notBefore.map({ $0 <= 0 }) ?? false {
-            ledger.jobs[index].notBefore = nil
-        }
-        for session in ledger.sessions.keys where !workers.contains(where: { $0.session == session }) {
-            // Nobody's session, and it has nothing to do.
-            if ledger.sessions[session] == .some(nil) { ledger.end(session) }
-        }
-        sent = sent.filter { isConnected($0) }
-    }
-
-    /// Equal for states that behave alike.
-    package var fingerprint: UInt64 {
-        // Which of equal workers is which does not matter.
-        workers.count == 2
-            ? min(fingerprint(of: [0, 1]), fingerprint(of: [1, 0])) : fingerprint(of: workers.indices.map { $0 })
-    }
-
-    private func fingerprint(of order: [Int]) -> UInt64 {
-        // Sessions by the order in which they are met.
-        var names: [LedgerModel.SessionID] = []
-        func name(_ session: LedgerModel.SessionID?) -> Int {
-            guard let session, isConnected(session) else { return session == nil ? -2 : -1 }
-            if let index = names.firstIndex(of: session) { return index }
-            names.append(session)
-            return names.count - 1
-        }
-        var hasher = Fingerprint()
-        for number in order {
-            let worker = workers[number]
-            hasher.add(name(worker.session), worker.isFrozen ? 1 : 0)
-            switch worker.phase {
-            case .idle: hasher.add(0)
-            case .claimed(let attempt, let former): hasher.add(1, attempt.job, attempt.number, name(former))
-            case .working(let attempt): hasher.add(2, attempt.job, attempt.number)
-            case .committing(let attempt): hasher.add(3, attempt.job, attempt.number)
-            case .reporting(let attempt, let outcome):
-                hasher.add(4, attempt.job, attempt.number, outcome == .rejected ? 0 : outcome == .interrupted ? 1 : 2)
-            }
-        }
-        for (number, job) in ledger.jobs.enumerated() {
-            hasher.add(job.state.number, job.attempt, job.interruptions, job.notBefore ?? 0, job.leaseUntil ?? -2)
-            hasher.add(job.result ?? 0, name(job.session), begun[number], ledger.attempts[number].count)
-            for attempt in ledger.attempts[number] {
-                hasher.add(name(attempt.session))
-            }
-        }
-        for session in names {
-            switch ledger.sessions[session]! {
-            case nil: hasher.add(0)
-            case .open(let attempt): hasher.add(1, attempt.job, attempt.number)
-            case .recorded(let attempt): hasher.add(2, attempt.job, attempt.number)
-            }
-            hasher.add(sent.contains(session) ? 1 : 0)
-        }
-        for coordinator in coordinators { hasher.add(coordinator.number, coordinator.phase.hashValue) }
-        hasher.add(ledger.run.hashValue, ledger.owner, ledger.hasManifest ? 1 : 0, isLatest ? 1 : 0)
-        hasher.add(starts, cancels, disturbances, violation == nil ? 0 : 1)
-        return hasher.value
-    }
-}
-
-/// 64 bits from a sequence of small numbers.
-private struct Fingerprint {
-    private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
-    var value: UInt64 { state }
-
-    mutating func add(_ numbers: Int...) {
-        for number in numbers {
-            // Mixing by the finalizer of SplitMix64, which is a bijection of 64 bits.
-            state ^= UInt64(bitPattern: Int64(number)) &+ 0x9E37_79B9_7F4A_7C15 &+ (state << 6) &+ (state >> 2)
-            state = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            state = (state ^ (state >> 27)) &* 0x94D0_49BB_1331_11EB
-            state ^= state >> 31
-        }
-    }
-}
-
-extension JobState {
-    fileprivate var number: Int {
-        switch self {
-        case .blocked: 0
-        case .ready: 1
-        case .running: 2
-        case .done: 3
-        case .failed: 4
-        case .cancelled: 5
-        }
     }
 }

@@ -18,7 +18,6 @@ package struct LedgerModel: Hashable, Sendable {
         /// Counted from 1.
         package var number: Int
 
-        /// The numbered try at a job.
         package init(job: Int, number: Int) {
             self.job = job
             self.number = number
@@ -34,7 +33,6 @@ package struct LedgerModel: Hashable, Sendable {
             /// The longest is handed out first; among equals the lower number.
             package var expectedSeconds: Int
 
-            /// A job that waits for others.
             package init(needs: [Int] = [], expectedSeconds: Int = 1) {
                 self.needs = needs
                 self.expectedSeconds = expectedSeconds
@@ -48,7 +46,6 @@ package struct LedgerModel: Hashable, Sendable {
         /// The jobs, the longest first.
         let longestFirst: [Int]
 
-        /// The graph of a run.
         package init(_ jobs: [Job], maxAttempts: Int) {
             self.jobs = jobs
             self.maxAttempts = maxAttempts
@@ -57,16 +54,13 @@ package struct LedgerModel: Hashable, Sendable {
             }
         }
 
-        /// Whether it is the same plan.
         package static func == (left: Plan, right: Plan) -> Bool { left === right }
 
-        /// By identity.
         package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
     }
 
     /// A row of `bda.job`, and the row of `bda.result` with the same key.
     package struct Job: Hashable, Sendable {
-        /// Where it stands.
         package var state = JobState.blocked
         /// The last try, 0 before the first.
         package var attempt = 0
@@ -76,7 +70,6 @@ package struct LedgerModel: Hashable, Sendable {
         package var notBefore: Int?
         /// When its request went out.
         package var publishedAt: Int?
-        /// While it runs.
         package var leaseUntil: Int?
         /// The session that made the claim; nil between attempts.
         package var session: SessionID?
@@ -153,7 +146,6 @@ package struct LedgerModel: Hashable, Sendable {
 
     // MARK: Sessions
 
-    /// Connects.
     package mutating func connect() -> SessionID {
         lastSession += 1
         sessions[lastSession] = .some(nil)
@@ -182,7 +174,6 @@ package struct LedgerModel: Hashable, Sendable {
         return .recorded
     }
 
-    /// Rolls back.
     package mutating func rollBack(_ session: SessionID) {
         if sessions[session] != nil { sessions[session] = .some(nil) }
     }
