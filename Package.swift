@@ -62,7 +62,7 @@ let package = Package(
         shared("Scripts", ["Postgres", "JobModel", "Bytes"]),
 
         // One C library each; rows, messages and bytes, not jobs.
-        shared("Postgres", ["Settings", "Bytes", "BlockingIO", "Timing", "CLibPQ"]),
+        shared("Postgres", ["Settings", "CommandLineOptions", "Bytes", "BlockingIO", "Timing", "CLibPQ"]),
         shared(
             "Kafka",
             [
@@ -118,7 +118,7 @@ let package = Package(
                 "HealthEndpoint", "Logging", "Metrics", "ServiceLifecycle", "Settings", "CommandLineOptions", "Timing",
                 "TestSupport",
             ]),
-        tests("PostgresTests", ["Postgres", "TestSupport"]),
+        tests("PostgresTests", ["Postgres", "Settings", "CommandLineOptions", "Bytes", "BlockingIO", "TestSupport"]),
         tests("KafkaTests", ["Kafka", "CommandLineOptions", "BlockingIO", "TestSupport"]),
         tests("ObjectStoreTests", ["ObjectStore", "CommandLineOptions", "TestSupport"]),
         tests("WarehouseTests", ["Warehouse", "Ledger", "Scripts", "TestSupport"]),

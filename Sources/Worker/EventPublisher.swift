@@ -6,8 +6,8 @@ import ServiceLifecycle
 import Ledger
 import CloudEventsKafka
 
-/// Publishes a worker's events, off the way of its jobs. An event that cannot be sent is no harm: the ledger knows the
-/// result, and the coordinator publishes what a worker still owes.
+/// Publishes a worker's events beside its jobs. An event that cannot be sent does no harm: the ledger knows the result, and
+/// the coordinator publishes what a worker still owes.
 actor EventPublisher: Service {
     private let producer: KafkaProducer
     private let ledger: Ledger
@@ -20,6 +20,11 @@ actor EventPublisher: Service {
     private let waiting: AsyncStream<Outgoing>
     private let entry: AsyncStream<Outgoing>.Continuation
     private var sent: [JobID] = []
+    /// How many events wait or are in flight, and how many were left to the coordinator since that number was below the limit.
+    private(set) var openEvents = 0
+    private(set) var leftEvents = 0
+    /// Whether the last event could not be sent: the same problem is logged once.
+    private var isFailing = false
 
     private struct Outgoing: Sendable {
         let message: KafkaMessage
@@ -27,8 +32,8 @@ actor EventPublisher: Service {
         let completed: JobID?
     }
 
-    /// At most this many events wait for the broker; with the broker down, later ones are left to the coordinator.
-    private static let maximumWaiting = 10_000
+    /// At most this many events wait or are in flight; while the broker is away, later ones are left to the coordinator.
+    static let maximumOpenEvents = 1000
 
     init(
         producer: KafkaProducer, ledger: Ledger, topic: String, workerID: String, drain: GracefulShutdown,
@@ -40,14 +45,26 @@ actor EventPublisher: Service {
         source = "/bda/worker/\(workerID)"
         self.logger = logger
         self.drain = drain
-        (waiting, entry) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumWaiting))
+        // `publish` bounds it.
+        (waiting, entry) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
     }
 
-    /// Takes an event to be sent soon.
+    /// Takes an event to be sent soon, unless too many are open.
     func publish<Body: EventBody>(_ event: Event<Body>) {
+        guard openEvents < Self.maximumOpenEvents else {
+            if leftEvents == 0 {
+                logger.warning(
+                    "the queue of events is full; the coordinator publishes completions that are not sent",
+                    metadata: [.count: "\(openEvents)", .topic: "\(topic)"])
+            }
+            leftEvents += 1
+            return
+        }
+        leftEvents = 0
         do {
             let message = try KafkaMessage(
                 CloudEvent(event, source: source, at: Date()), topic: topic, key: event.run.runID)
+            openEvents += 1
             entry.yield(Outgoing(message: message, completed: (event.body as? JobCompleted)?.jobID))
         } catch {
             logger.error("unable to encode an event", metadata: [.error: "\(error)"])
@@ -77,11 +94,16 @@ actor EventPublisher: Service {
     }
 
     private func send(_ message: KafkaMessage, completed: JobID?) async {
+        defer { openEvents -= 1 }
         do {
             try await producer.send(message)
             if let completed { sent.append(completed) }
+            isFailing = false
         } catch {
-            logger.warning("unable to publish an event", metadata: [.error: "\(error)", .topic: "\(topic)"])
+            logger.log(
+                level: isFailing ? .debug : .warning, "unable to publish an event",
+                metadata: [.error: "\(error)", .topic: "\(topic)"])
+            isFailing = true
         }
     }
 

@@ -12,9 +12,10 @@ struct JobRunner: Sendable {
     let runs: RunCache
     let stores: StoreCache
 
-    /// Runs the job on `session` and commits its result. Nil: it was done before by another attempt.
+    /// Runs the job on `session`, the one of the slot's ledger connection, and commits its result. Returns nil if another
+    /// attempt has done the job before.
     func run(
-        _ job: RunningJob, of run: RunRecord, script: RunScript, on session: PostgresSession
+        _ job: RunningJob, of run: RunRecord, script: RunScript, on session: PostgresSession, ledger: Ledger
     ) async throws -> JobResult? {
         let clock = ContinuousClock()
         let start = clock.now
@@ -33,7 +34,7 @@ struct JobRunner: Sendable {
             switch segment.reads {
             case .run: try await WorkTransaction.begin(in: session, snapshotID: nil)
             case .vault:
-                try await runs.withSnapshot(of: run) {
+                try await runs.withSnapshot(of: run, from: ledger) {
                     try await WorkTransaction.begin(in: session, snapshotID: $0, locking: script.tables)
                 }
             }

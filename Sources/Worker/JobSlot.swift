@@ -4,6 +4,7 @@ import Kafka
 import Postgres
 import Logging
 import Metrics
+import CommandLineOptions
 import ServiceLifecycle
 import Settings
 import HealthEndpoint
@@ -21,74 +22,61 @@ struct JobSlot: Sendable {
 
     /// Runs until the worker drains. Returns after the last job has ended.
     func run() async {
-        var session: PostgresSession?
+        let ledger = Ledger(worker.settings.database, purpose: "worker slot \(number)")
         var failures = 0
-        // While the ledger has jobs that no message brought, or when a message's job was another's, there is nothing to wait for.
+        // While the ledger has jobs that no message brought, or when a message's job was taken, the slot asks without a pause.
         var wait = Duration.seconds(1)
         while !worker.drain.isRequested {
             do {
-                let current: PostgresSession
-                if let session, await session.isConnected {
-                    current = session
-                } else {
-                    current = try await PostgresSession.connect(
-                        worker.settings.database, purpose: "worker slot \(number)")
-                    session = current
-                }
-                let backend = try await current.backend()
+                _ = try await ledger.connection.connected()
                 worker.readiness.set("database", isReady: true)
-                let (taken, asksAtOnce) = try await take(for: backend, within: wait)
+                let (taken, asksAtOnce) = try await take(from: ledger, within: wait)
                 wait = asksAtOnce ? .zero : .seconds(1)
-                if let taken {
-                    let isClean = await perform(
-                        RunningJob(claim: taken.claim, leaseEnd: taken.leaseEnd, session: current), on: current)
-                    if !isClean {
-                        await current.close()
-                        session = nil
-                    }
-                }
+                if let taken { await perform(taken, from: ledger) }
                 failures = 0
             } catch is CancellationError {
                 break
             } catch {
                 failures += 1
-                await session?.close()
-                session = nil
+                await ledger.close()
                 worker.readiness.set("database", isReady: false, reason: "\(error)")
                 worker.logger.warning(
                     "unable to take a job",
-                    metadata: [.error: "\(error)", .hint: "\((error as? PostgresError)?.hint ?? "")"])
+                    metadata: [.error: "\(error)", .hint: "\((error as? any ErrorWithExitCode)?.hint ?? "")"])
                 await worker.drain.wait(atMost: worker.settings.idleRetry.delay(afterAttempt: failures))
             }
         }
-        await session?.close()
+        await ledger.close()
     }
 
-    /// A claim: from a message if one comes in time, else from the ledger. Nil: there was nothing to be had. And whether the
-    /// ledger is to be asked next, unless a message is there.
+    /// Claims a job: from a message if one comes in time, else from the ledger. Returns no claim if no job is claimable, and
+    /// whether the ledger is to be asked next unless a message is there.
     private func take(
-        for backend: PostgresSession.Backend, within time: Duration
+        from ledger: Ledger, within time: Duration
     ) async throws -> (taken: WorkerContext.Taken?, asksAtOnce: Bool) {
         guard let message = try await worker.nextMessage(within: time) else {
             if worker.drain.isRequested { return (nil, false) }
-            let taken = try await worker.claim(nil, backend: backend)
+            let taken = try await worker.claim(nil, on: ledger)
             if taken != nil { worker.metrics.claimed("from_ledger") }
             return (taken, taken != nil)
         }
         // A message that is received is settled here, drain or not: it was taken off the queue.
-        guard let jobID = await worker.decode(message) else {
+        guard let jobID = worker.decode(message) else {
             await worker.acknowledge(message)
             return (nil, false)
         }
-        let taken = try await worker.claim(jobID, backend: backend)
+        let taken = try await worker.claim(jobID, on: ledger)
         await worker.acknowledge(message)
         worker.metrics.claimed(taken == nil ? "refused" : "won")
         return (taken, taken == nil)
     }
 
-    /// Does the job and reports its end. False when the session is not to be used again.
-    private func perform(_ job: RunningJob, on session: PostgresSession) async -> Bool {
-        let claim = job.claim
+    /// Does the job and reports its end. A session whose statement may have been cancelled is closed: a late cancellation
+    /// would hit the statement that records the end, so that one runs on a new session.
+    private func perform(_ taken: WorkerContext.Taken, from ledger: Ledger) async {
+        let claim = taken.claim
+        let session = taken.session
+        let job = RunningJob(claim: claim, leaseEnd: taken.leaseEnd) { session.cancel() }
         worker.metrics.running(worker.running.insert(job))
         defer { worker.metrics.running(worker.running.remove(job)) }
         var logger = worker.logger
@@ -101,23 +89,20 @@ struct JobSlot: Sendable {
         }
         var retry = RetryPolicy(attempts: 1, base: .seconds(5), maximum: .seconds(300))
         do {
-            let run = try await worker.runs.run(claim.jobID.run)
+            let run = try await worker.runs.run(claim.jobID.run, from: ledger)
             retry = RetryPolicy(
                 attempts: run.maxAttempts, base: .seconds(run.retryBaseSeconds), maximum: .seconds(run.retryMaxSeconds))
-            let script = try await worker.runs.script(of: claim.jobID.segment, in: run)
+            let script = try await worker.runs.script(of: claim.jobID.segment, in: run, from: ledger)
             await worker.events.publish(
                 Event(
                     run: run.context,
                     body: JobStarted(jobID: claim.jobID, attempt: claim.attempt, workerID: worker.settings.workerID)))
             logger.debug("job started")
             let result = try await withTimeLimit(of: run.jobTimeoutSeconds, for: job) {
-                try await worker.runner.run(job, of: run, script: script, on: session)
+                try await worker.runner.run(job, of: run, script: script, on: session, ledger: ledger)
             }
-            let wasStopped = job.end()
-            guard let result else {
-                logger.info("the job was done before by another attempt")
-                return !wasStopped
-            }
+            if job.end() { await session.close() }
+            guard let result else { return logger.info("another attempt has done the job before") }
             worker.metrics.completed(claim, result)
             logger.info(
                 "job completed",
@@ -132,20 +117,18 @@ struct JobSlot: Sendable {
                         rows: result.rows,
                         bytes: result.bytes, partCount: result.parts.count, totals: result.totals,
                         durationMs: result.durationMs)))
-            return !wasStopped
         } catch {
             job.end()
             await session.close()
             let failure = OutcomeRules.failure(
                 for: error, stopped: job.stopReason, attempt: claim.attempt, retry: retry)
-            await report(failure, of: claim, logger: logger)
-            return false
+            await report(failure, of: claim, to: ledger, logger: logger)
         }
     }
 
     /// Writes the end of an attempt into the ledger, then publishes it. A ledger that cannot be reached is tried again until
     /// the lease is over anyway.
-    private func report(_ failure: AttemptFailure, of claim: Claim, logger: Logger) async {
+    private func report(_ failure: AttemptFailure, of claim: Claim, to ledger: Ledger, logger: Logger) async {
         worker.metrics.ended(failure)
         let metadata: Logger.Metadata = [
             .outcome: "\(failure.outcome.name)", .code: "\(failure.code)", .error: "\(failure.message)",
@@ -159,7 +142,7 @@ struct JobSlot: Sendable {
         var delay = Duration.milliseconds(100)
         while true {
             do {
-                let isMine = try await worker.ledger.jobs.endAttempt(
+                let isMine = try await ledger.jobs.endAttempt(
                     claim, outcome: failure.outcome, code: failure.code, message: failure.message, hint: failure.hint)
                 guard isMine else {
                     logger.warning(
@@ -182,7 +165,7 @@ struct JobSlot: Sendable {
         case .rejected: logger.error("job rejected", metadata: metadata)
         default: logger.warning("attempt ended without a result", metadata: metadata)
         }
-        guard let run = try? await worker.runs.run(claim.jobID.run) else { return }
+        guard let run = try? await worker.runs.run(claim.jobID.run, from: ledger) else { return }
         var retryAt: String?
         if case .retry(let seconds) = failure.outcome {
             retryAt = Timestamp.text(of: Date(timeIntervalSinceNow: seconds))

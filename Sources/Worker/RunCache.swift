@@ -8,7 +8,6 @@ import Ledger
 /// The runs and scripts that a worker has read from the ledger. What decides a job's bytes never changes during a run, so
 /// each is read once; the id of the snapshot, which changes when its holder dies, is looked up again when it is lost.
 actor RunCache {
-    private let ledger: Ledger
     private var runs: [RunID: RunRecord] = [:]
     private var scripts: [RunID: [SegmentName: RunScript]] = [:]
     /// Ids under which snapshots were alive lately, where that is not what the run's row said.
@@ -17,9 +16,7 @@ actor RunCache {
     /// Runs of a few days, clients and repetitions at once.
     private static let maximumRuns = 16
 
-    init(ledger: Ledger) { self.ledger = ledger }
-
-    func run(_ runID: RunID) async throws -> RunRecord {
+    func run(_ runID: RunID, from ledger: Ledger) async throws -> RunRecord {
         if let run = runs[runID] { return run }
         guard let run = try await ledger.runs.run(runID) else { throw UnknownRun(runID: runID) }
         if runs.count >= Self.maximumRuns, let oldest = runs.keys.min() { forget(oldest) }
@@ -27,7 +24,7 @@ actor RunCache {
         return run
     }
 
-    func script(of segment: SegmentName, in run: RunRecord) async throws -> RunScript {
+    func script(of segment: SegmentName, in run: RunRecord, from ledger: Ledger) async throws -> RunScript {
         if let script = scripts[run.runID]?[segment] { return script }
         guard let script = try await ledger.runs.script(of: segment, in: run.runID) else {
             throw UnknownRun(runID: run.runID)
@@ -36,14 +33,14 @@ actor RunCache {
         return script
     }
 
-    /// Calls `body` with an id under which the run's snapshot is alive. Throws `SnapshotLost` when nobody holds it any more.
+    /// Calls `body` with an id under which the run's snapshot is alive. Throws `SnapshotLost` if no session holds it any more.
     func withSnapshot<Value: Sendable>(
-        of run: RunRecord, _ body: @Sendable (_ snapshotID: String) async throws -> Value
+        of run: RunRecord, from ledger: Ledger, _ body: @Sendable (_ snapshotID: String) async throws -> Value
     ) async throws -> Value {
         if let id = snapshotIDs[run.runID] ?? run.snapshotID {
             do { return try await body(id) } catch is WorkTransaction.SnapshotLost {}
         }
-        // Its holder is gone, most likely the coordinator: the ledger knows who else has it.
+        // Its holder is gone, most likely the coordinator: the ledger knows which other sessions have it.
         let (id, value) = try await ledger.snapshots.withSnapshot(of: run.runID, body)
         snapshotIDs[run.runID] = id
         return value

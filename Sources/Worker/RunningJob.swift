@@ -1,12 +1,11 @@
 import BlockingIO
-import Postgres
 import struct Synchronization.Atomic
 import Ledger
 
-/// One attempt under way, as others see it: they read its progress and may stop it.
+/// One attempt under way, for the tasks beside its slot: they read its progress and may stop it.
 final class RunningJob: Sendable {
     let claim: Claim
-    private let session: PostgresSession
+    private let cancelStatement: @Sendable () -> Void
     /// Rows read so far.
     let progress = RowProgress()
     private let state: Mutex<State>
@@ -18,10 +17,12 @@ final class RunningJob: Sendable {
         var leaseEnd: ContinuousClock.Instant
     }
 
-    /// - Parameter leaseEnd: when the lease runs out, by this machine's monotonic clock.
-    init(claim: Claim, leaseEnd: ContinuousClock.Instant, session: PostgresSession) {
+    /// - Parameters:
+    ///   - leaseEnd: when the lease runs out, by this machine's monotonic clock.
+    ///   - cancelStatement: asks the server to end the statement that runs on the attempt's session.
+    init(claim: Claim, leaseEnd: ContinuousClock.Instant, cancelStatement: @escaping @Sendable () -> Void) {
         self.claim = claim
-        self.session = session
+        self.cancelStatement = cancelStatement
         state = Mutex(State(leaseEnd: leaseEnd))
     }
 
@@ -55,7 +56,7 @@ final class RunningJob: Sendable {
         }
         cancel?()
         while isFirst, !(state.withLock { $0.isEnded }) {
-            session.cancel()
+            cancelStatement()
             // Not cut short when the worker shuts down: this ends with the attempt.
             await Task { try? await Task.sleep(for: .milliseconds(200)) }.value
         }
@@ -84,23 +85,43 @@ final class RowProgress: Sendable {
 
 /// The attempts of this worker that are under way.
 final class RunningJobs: Sendable {
-    private let jobs = Mutex<[ObjectIdentifier: RunningJob]>([:])
+    private struct State {
+        var jobs: [ObjectIdentifier: RunningJob] = [:]
+        var isInterrupted = false
+    }
 
-    var all: [RunningJob] { jobs.withLock { Array($0.values) } }
+    private let state = Mutex(State())
 
-    /// Returns how many there are then.
+    var all: [RunningJob] { state.withLock { Array($0.jobs.values) } }
+
+    /// Adds an attempt and returns the new count. After `interruptAll` the attempt is stopped at once: its claim was under
+    /// way when the drain budget ended.
     func insert(_ job: RunningJob) -> Int {
-        jobs.withLock { jobs in
-            jobs[ObjectIdentifier(job)] = job
-            return jobs.count
+        let (count, isInterrupted) = state.withLock { state in
+            state.jobs[ObjectIdentifier(job)] = job
+            return (state.jobs.count, state.isInterrupted)
+        }
+        if isInterrupted { interrupt(job) }
+        return count
+    }
+
+    /// Removes an attempt and returns the new count.
+    func remove(_ job: RunningJob) -> Int {
+        state.withLock { state in
+            state.jobs[ObjectIdentifier(job)] = nil
+            return state.jobs.count
         }
     }
 
-    /// Returns how many there are then.
-    func remove(_ job: RunningJob) -> Int {
-        jobs.withLock { jobs in
-            jobs[ObjectIdentifier(job)] = nil
-            return jobs.count
+    /// Stops all attempts because the worker shuts down, those that are added later too.
+    func interruptAll() {
+        let jobs = state.withLock { state in
+            state.isInterrupted = true
+            return Array(state.jobs.values)
         }
+        jobs.forEach(interrupt)
     }
+
+    /// The caller does not wait; the slot does, for the end of its job.
+    private func interrupt(_ job: RunningJob) { Task { await job.stop(.shutdown) } }
 }

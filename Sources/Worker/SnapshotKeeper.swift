@@ -20,6 +20,8 @@ struct SnapshotKeeper: Service {
 
     func run() async throws {
         var kept: Kept?
+        // The same problem, such as a run without a coordinator, is logged once.
+        var problem: String?
         while !Task.isCancelled {
             do {
                 if let current = kept {
@@ -33,8 +35,12 @@ struct SnapshotKeeper: Service {
                 } else {
                     kept = try await keep()
                 }
+                problem = nil
             } catch {
-                worker.logger.warning("unable to keep the run's snapshot", metadata: [.error: "\(error)"])
+                worker.logger.log(
+                    level: "\(error)" == problem ? .debug : .warning, "unable to keep the run's snapshot",
+                    metadata: [.error: "\(error)"])
+                problem = "\(error)"
                 if let lost = kept { await letGo(lost) }
                 kept = nil
                 try? await Task.sleep(for: .seconds(4))

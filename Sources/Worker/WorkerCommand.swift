@@ -49,22 +49,16 @@ struct WorkerCommand: AsyncParsableCommand {
             if code != .completed { throw code }
         } catch let code as ExitCode {
             throw code
+        } catch is CancellationError {
+            throw ExitCode.interrupted
         } catch {
-            let (code, hint) = Self.ending(of: error)
+            let known = error as? any ErrorWithExitCode
             var text = "bda-worker: \(error)\n"
-            if let hint { text += "hint: \(hint)\n" }
+            if let hint = known == nil ? "this is a bug; please report it with the log" : known?.hint {
+                text += "hint: \(hint)\n"
+            }
             FileHandle.standardError.write(Data(text.utf8))
-            throw code
-        }
-    }
-
-    /// The one table from errors that end a worker to exit codes.
-    static func ending(of error: any Error) -> (ExitCode, hint: String?) {
-        switch error {
-        case let error as PostgresError: (.databaseUnavailable, error.hint)
-        case let error as any ErrorWithExitCode: (error.exitCode, error.hint)
-        case is CancellationError: (.interrupted, nil)
-        default: (.bug, "this is a bug; please report it with the log")
+            throw known?.exitCode ?? .bug
         }
     }
 }
@@ -96,7 +90,9 @@ struct WorkerProgram {
         readiness.set("kafka", isReady: true)
 
         let (drain, eventsDrain) = (GracefulShutdown(), GracefulShutdown())
-        let ledger = Ledger(settings.database, purpose: "worker ledger")
+        // A renewal that hangs ends in time for the next two tries within the lease.
+        let ledger = Ledger(
+            settings.database, purpose: "worker ledger", statementLimit: .seconds(settings.leaseSeconds) / 3)
         let producer = try await KafkaProducer.make(
             configuration: settings.kafka, linger: .milliseconds(5), logger: logger)
         let consumer = try await KafkaConsumer.make(
@@ -105,9 +101,13 @@ struct WorkerProgram {
         let events = EventPublisher(
             producer: producer, ledger: ledger, topic: settings.topics.events, workerID: settings.workerID,
             drain: eventsDrain, logger: logger)
-        let runs = RunCache(ledger: ledger)
+        let runs = RunCache()
+        let deadLetters = DeadLetterQueue(topic: settings.topics.deadLetters, logger: logger) {
+            try await producer.send($0)
+        }
         let worker = WorkerContext(
-            settings: settings, logger: logger, ledger: ledger, consumer: consumer, producer: producer, events: events,
+            settings: settings, logger: logger, ledger: ledger, consumer: consumer, deadLetters: deadLetters,
+            events: events,
             runs: runs, runner: JobRunner(workerID: settings.workerID, runs: runs, stores: stores), drain: drain,
             readiness: readiness, metrics: metrics)
 
@@ -120,6 +120,7 @@ struct WorkerProgram {
         members += [
             .init("events", events, drain: eventsDrain, limit: .seconds(5)),
             .init("consumer", ConsumerService(consumer: consumer)),
+            .init("dead letters", deadLetters),
             .init("leases", LeaseKeeper(worker: worker)),
             .init("snapshot", SnapshotKeeper(worker: worker)),
             .init("slots", SlotService(worker: worker), drain: drain, limit: .seconds(settings.drainSeconds)),
@@ -172,10 +173,7 @@ private struct SlotService: Service {
                 }
             }
         } onCancel: {
-            for job in worker.running.all {
-                // The handler cannot wait; the slot does, for its job's end.
-                Task { await job.stop(.shutdown) }
-            }
+            worker.running.interruptAll()
         }
     }
 }

@@ -14,14 +14,16 @@ import CloudEventsKafka
 struct WorkerContext: Sendable {
     let settings: WorkerSettings
     let logger: Logger
+    /// The session of the lease keeper. Besides renewals it carries only statements that wait for no lock and end at once:
+    /// the notes of sent events, and the snapshot keeper's looks.
     let ledger: Ledger
     let consumer: KafkaConsumer
-    let producer: KafkaProducer
+    let deadLetters: DeadLetterQueue
     let events: EventPublisher
     let runs: RunCache
     let runner: JobRunner
     let running = RunningJobs()
-    /// Asked for when no more jobs are to be taken.
+    /// Requested when the worker takes no more jobs.
     let drain: GracefulShutdown
     let readiness: Readiness
     let metrics: WorkerMetrics
@@ -43,28 +45,28 @@ struct WorkerContext: Sendable {
         return nil
     }
 
-    /// The job that a message names. What cannot be read goes to the dead-letter topic with the reason, and is nil.
-    func decode(_ message: KafkaReceivedMessage) async -> JobID? {
+    /// The job that a message names. A message that cannot be decoded goes to the dead letters; the result is nil then.
+    func decode(_ message: KafkaReceivedMessage) -> JobID? {
         do {
             return try message.event(of: JobRequested.self).body.jobID
         } catch {
             metrics.deadLetters.increment(by: 1)
-            logger.warning(
-                "a message on the jobs topic cannot be read and goes to the dead-letter topic",
-                metadata: [
-                    .error: "\(error)", .topic: "\(message.topic)", .kafkaPartition: "\(message.partition)",
-                    .offset: "\(message.offset)",
-                ])
             let reason = KafkaHeader(name: "bda_reason", text: "\(error)")
             let source = KafkaHeader(
                 name: "bda_source", text: "\(message.topic)/\(message.partition)/\(message.offset)")
-            do {
-                try await producer.send(
-                    KafkaMessage(
-                        topic: settings.topics.deadLetters, key: message.key, value: message.value,
-                        headers: message.headers + [reason, source]))
-            } catch {
-                logger.warning("unable to send a message to the dead-letter topic", metadata: [.error: "\(error)"])
+            let isQueued = deadLetters.add(
+                key: message.key, value: message.value, headers: message.headers + [reason, source])
+            let metadata: Logger.Metadata = [
+                .error: "\(error)", .topic: "\(message.topic)", .kafkaPartition: "\(message.partition)",
+                .offset: "\(message.offset)",
+            ]
+            if isQueued {
+                logger.warning(
+                    "a message on the jobs topic cannot be read and goes to the dead-letter topic", metadata: metadata)
+            } else {
+                logger.warning(
+                    "a message on the jobs topic cannot be read, and too many wait for the dead-letter topic",
+                    metadata: metadata)
             }
             return nil
         }
@@ -75,15 +77,18 @@ struct WorkerContext: Sendable {
     /// A claim, and when its lease runs out by this machine's monotonic clock.
     struct Taken {
         var claim: Claim
+        /// The session that the claim names.
+        var session: PostgresSession
         var leaseEnd: ContinuousClock.Instant
     }
 
-    /// Claims a job for a slot's session.
-    func claim(_ jobID: JobID?, backend: PostgresSession.Backend) async throws -> Taken? {
+    /// Claims a job for a slot's session, on that session. Returns nil if no job is claimable.
+    func claim(_ jobID: JobID?, on ledger: Ledger) async throws -> Taken? {
+        let session = try await ledger.connection.connected()
         let leaseEnd = ContinuousClock.now + .seconds(settings.leaseSeconds)
         return try await ledger.jobs.claim(
             jobID, clientID: settings.clientID, environment: settings.environment, workerID: settings.workerID,
-            backend: backend, leaseSeconds: settings.leaseSeconds
-        ).map { Taken(claim: $0, leaseEnd: leaseEnd) }
+            backend: try await session.backend(), leaseSeconds: settings.leaseSeconds
+        ).map { Taken(claim: $0, session: session, leaseEnd: leaseEnd) }
     }
 }

@@ -4,6 +4,8 @@
 # find_postgres: $postgres_bin, the newest server of version 15 or later, installed when there is none.
 find_postgres() {
     newest_postgres || need_packages postgresql
+    # Tests start it to see that it is refused.
+    command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || need_packages pgbouncer
     newest_postgres || fail "no PostgreSQL server of version 15 or newer was found" \
         "Install one: https://www.postgresql.org/download/ (initdb must lie in /usr/lib/postgresql/*/bin or on the PATH)."
     say "$("$postgres_bin/postgres" --version)"

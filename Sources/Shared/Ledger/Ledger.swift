@@ -15,9 +15,11 @@ package struct Ledger: Sendable {
     /// A ledger that connects when it is first used: see `LedgerConnection`.
     package init(
         _ configuration: PostgresConfiguration, purpose: String,
+        statementLimit: Duration = PostgresSession.statementLimit,
         afterConnect: (@Sendable (PostgresSession) async throws -> Void)? = nil
     ) {
-        connection = LedgerConnection(configuration, purpose: purpose, afterConnect: afterConnect)
+        connection = LedgerConnection(
+            configuration, purpose: purpose, statementLimit: statementLimit, afterConnect: afterConnect)
     }
 
     /// Ends the session.

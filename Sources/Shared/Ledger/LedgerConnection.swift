@@ -14,6 +14,7 @@ package import Postgres
 package actor LedgerConnection {
     private let configuration: PostgresConfiguration
     private let purpose: String
+    private let statementLimit: Duration
     private let afterConnect: (@Sendable (PostgresSession) async throws -> Void)?
     private var session: PostgresSession?
     private var connecting: Task<PostgresSession, any Error>?
@@ -25,13 +26,16 @@ package actor LedgerConnection {
     ///
     /// - Parameters:
     ///   - purpose: shows in `pg_stat_activity.application_name`.
+    ///   - statementLimit: how long one call may take.
     ///   - afterConnect: runs on each new session before it is used, such as to take a lock that ends with the session.
     package init(
         _ configuration: PostgresConfiguration, purpose: String,
+        statementLimit: Duration = PostgresSession.statementLimit,
         afterConnect: (@Sendable (PostgresSession) async throws -> Void)? = nil
     ) {
         self.configuration = configuration
         self.purpose = purpose
+        self.statementLimit = statementLimit
         self.afterConnect = afterConnect
     }
 
@@ -41,8 +45,8 @@ package actor LedgerConnection {
         session = nil
     }
 
-    /// The session, connected.
-    func connected() async throws -> PostgresSession {
+    /// The session, connected. A worker's slot does its work on it, so that the claim names the process that works.
+    package func connected() async throws -> PostgresSession {
         if let session, await session.isConnected { return session }
         if let connecting { return try await connecting.value }
         let task = Task { [configuration, purpose, afterConnect] in
@@ -67,12 +71,12 @@ package actor LedgerConnection {
 
     @discardableResult
     func query(
-        _ sql: String, _ parameters: [String?] = [], within limit: Duration = PostgresSession.statementLimit,
+        _ sql: String, _ parameters: [String?] = [], within limit: Duration? = nil,
         action: String
     ) async throws -> PostgresResult {
         let session = try await connected()
         do {
-            return try await session.query(sql, parameters, within: limit, action: action)
+            return try await session.query(sql, parameters, within: limit ?? statementLimit, action: action)
         } catch let error as PostgresError where error.sqlState == "25006" {
             // A session stays read-only; another one may find the server, or its successor, take changes again.
             await session.close()
@@ -82,11 +86,11 @@ package actor LedgerConnection {
 
     /// Runs statements without parameters: several of them, such as a transaction.
     func execute(
-        _ sql: String, within limit: Duration = PostgresSession.statementLimit, action: String
+        _ sql: String, within limit: Duration? = nil, action: String
     ) async throws {
         let session = try await connected()
         do {
-            try await session.execute(sql, within: limit, action: action)
+            try await session.execute(sql, within: limit ?? statementLimit, action: action)
         } catch {
             // A transaction of several statements may be open.
             await session.close()

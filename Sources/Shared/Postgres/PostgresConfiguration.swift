@@ -77,12 +77,14 @@ package struct PostgresConfiguration: Sendable {
 
     /// What every session is pinned to, so that no setting of a server, role or environment can change a byte of an
     /// export, end an idle keeper, or let the backend of a killed worker work on. JIT is off because a segment's plan is
-    /// compiled anew for each partition: sixteen times the cost of one. PostgreSQL 17 brought transaction_timeout.
+    /// compiled anew for each partition: sixteen times the cost of one. PostgreSQL 17 brought transaction_timeout. The result
+    /// is the pid of the server process.
     static let pinnedSession = """
         SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1;
         SET bytea_output = 'hex'; SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on;
         SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;
         SET client_min_messages = warning; SET client_connection_check_interval = '1s'; SET jit = off;
-        SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'
+        SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
+        SELECT pg_catalog.pg_backend_pid()
         """
 }

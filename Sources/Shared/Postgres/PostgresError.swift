@@ -1,7 +1,8 @@
 import CLibPQ
+package import CommandLineOptions
 
 /// A failed call of libpq. The SQLSTATE is kept; parameters' values and connection strings never are.
-package struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible {
+package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStringConvertible {
     /// The five characters of PostgreSQL's "Error Codes" appendix; nil when the server did not answer.
     package let sqlState: String?
     /// The server's or libpq's own text.
@@ -37,14 +38,24 @@ package struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible
     }
 
     /// Whether the same work may go well later: lost connections, serialization failures and deadlocks, too few
-    /// resources, a server that starts or stops or has become a standby, a lock that was not had in time, a statement
-    /// that somebody cancelled.
+    /// resources, a server that starts or stops or has become a standby, a lock that was not granted in time, a statement
+    /// that was cancelled. A login that the server refuses counts too: a password may just be rotated.
     package var isRetryable: Bool {
         guard let sqlState else { return isConnectionLost }
         switch sqlState.prefix(2) {
         case "08", "40", "53": return true
+        case "28", "3D": return isConnectionLost
         default:
             return ["55P03", "57014", "57P01", "57P02", "57P03", "57P05", "25006", "25P02", "58030"].contains(sqlState)
+        }
+    }
+
+    /// 20 for what may go well later. A right or a login that the server refuses is a matter of settings, 2; any other error
+    /// of the server comes again with the same statement, 11.
+    package var exitCode: ExitCode {
+        switch sqlState {
+        case "42501", "28000", "28P01", "3D000": .usage
+        default: isRetryable || isConnectionLost ? .databaseUnavailable : .jobFailed
         }
     }
 
@@ -55,12 +66,12 @@ package struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible
             "the server takes no changes: it is a standby, or default_transaction_read_only is on; look at BDA_DB_HOST"
         case "42501": "give the role the rights that deploy/postgres/role.sql lists"
         case "53100":
-            "the database server's disk is full; 'bda-coordinator clean' drops the tables of runs that nobody shows"
+            "the database server's disk is full; 'bda-coordinator clean' drops the tables of runs that no view shows"
         case "53200": "the database server is out of memory; fewer slots at a time (BDA_WORKER_SLOTS) need less"
         case "53300": tooManySessions
         case "55P03":
-            "somebody locks a table, or waits for an ACCESS EXCLUSIVE lock on it (TRUNCATE, ALTER, VACUUM FULL) and lets nobody pass: look in pg_locks"
-        case "57014": "somebody cancelled the statement"
+            "another session holds a lock on a table, or waits for an ACCESS EXCLUSIVE lock on it (TRUNCATE, ALTER, VACUUM FULL): look in pg_locks"
+        case "57014": "the statement was cancelled by another session or by a time limit of the server"
         case "58030": "look at the database server's disks and log"
         default: nil
         }
@@ -87,11 +98,12 @@ package struct PostgresError: Error, Sendable, Hashable, CustomStringConvertible
 
     /// libpq's own error, not the server's. The connection is of no use any more, although libpq calls it good after a write
     /// that failed.
-    static func fromConnection(_ connection: OpaquePointer?, action: String, hint: String? = nil) -> PostgresError {
+    static func fromConnection(
+        _ connection: OpaquePointer?, action: String, hint: String? = nil, sqlState: String? = nil
+    ) -> PostgresError {
         let text = connection.flatMap { PQerrorMessage($0) }.map { String(cString: $0) } ?? "out of memory"
         return PostgresError(
-            sqlState: nil, message: oneLine(text), hint: hint, action: action,
-            isConnectionLost: true)
+            sqlState: sqlState, message: oneLine(text), hint: hint, action: action, isConnectionLost: true)
     }
 
     static func fromResult(

@@ -163,8 +163,7 @@ package actor PostgresSession {
         guard let opened else { throw PostgresError.fromConnection(nil, action: action) }
         connection = opened
         guard PQstatus(opened) == CONNECTION_OK else {
-            let error = PostgresError.fromConnection(
-                opened, action: action, hint: Self.hint(for: opened, configuration))
+            let error = PostgresError.refusedConnection(opened, action: action)
             close()
             throw error
         }
@@ -172,41 +171,16 @@ package actor PostgresSession {
         PQsetnonblocking(opened, 1)
         canceller.set(PQgetCancel(opened))
         do {
-            try execute(
+            let pid = try execute(
                 PostgresConfiguration.pinnedSession, within: .seconds(configuration.connectTimeoutSeconds),
-                action: "set up the session at \(address)")
+                action: "set up the session at \(address)"
+            ).firstValue
+            // A pooler makes up a pid of its own.
+            guard pid == "\(PQbackendPID(opened))" else { throw ConnectionPooler(address: address) }
         } catch {
             close()
             throw error
         }
-    }
-
-    private static func hint(for connection: OpaquePointer, _ configuration: PostgresConfiguration) -> String {
-        let text = String(cString: PQerrorMessage(connection))
-        if PQconnectionNeedsPassword(connection) != 0 {
-            return "set BDA_DB_PASSWORD or BDA_DB_PASSWORD_FILE"
-        }
-        if text.contains("authentication failed") {
-            return "check BDA_DB_USER and BDA_DB_PASSWORD (or BDA_DB_PASSWORD_FILE)"
-        }
-        if text.contains("root certificate file") {
-            return "set BDA_DB_SSLROOTCERT to a PEM file of the authority that has signed the server's certificate; "
-                + "public ones are in /etc/ssl/certs/ca-certificates.crt"
-        }
-        if text.contains("does not match host name") {
-            return "set BDA_DB_HOST to a name that the server's certificate has"
-        }
-        if text.contains("certificate verify failed") {
-            return "the authority in BDA_DB_SSLROOTCERT has not signed the server's certificate, or that has expired"
-        }
-        if text.contains("too many") || text.contains("connection slots") { return PostgresError.tooManySessions }
-        if text.contains("the database system is") { return "wait until the server has started, or is a primary again" }
-        if text.contains("does not exist") { return "check BDA_DB_NAME and BDA_DB_USER" }
-        if text.contains("SSL") || text.contains("certificate") {
-            return "check BDA_DB_SSLMODE and BDA_DB_SSLROOTCERT"
-        }
-        if text.contains("pg_hba.conf") { return "the server's pg_hba.conf refuses this role, database or address" }
-        return "check BDA_DB_HOST and BDA_DB_PORT, and that the server runs and can be reached from here"
     }
 
     /// The connection, or the error that there is none.

@@ -28,7 +28,12 @@ package enum WorkTransaction {
         in session: PostgresSession, snapshotID: String?, locking tables: [String] = [],
         lockWait: Duration? = nil, isolation: Isolation = .repeatableRead
     ) async throws -> String {
-        var statements = ["BEGIN ISOLATION LEVEL \(isolation.rawValue)"]
+        // The session may be a ledger connection: its commits do not wait for the disk, and its lock_timeout is short. A result
+        // must be durable, and work may wait for a lock.
+        var statements = [
+            "BEGIN ISOLATION LEVEL \(isolation.rawValue)", "SET LOCAL synchronous_commit = on",
+            "SET LOCAL lock_timeout = \(Int(Snapshot.lockWait / .milliseconds(1)))",
+        ]
         if let snapshotID {
             statements += Snapshot.import(snapshotID, locking: tables, within: lockWait ?? Snapshot.lockWait)
         }
