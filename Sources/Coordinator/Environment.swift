@@ -45,8 +45,10 @@ struct CommandEnvironment: Sendable {
     }
 
     /// How brokers know this process.
-    static let kafkaClientID =
-        "bda-coordinator/\(ProcessInfo.processInfo.hostName)/\(ProcessInfo.processInfo.processIdentifier)"
+    static let kafkaClientID = "bda-coordinator/\(processName)"
+
+    /// Host and process, as the ledger and brokers know them.
+    static let processName = "\(ProcessInfo.processInfo.hostName)/\(ProcessInfo.processInfo.processIdentifier)"
 
     /// The scripts, checked.
     func scripts() throws -> ScriptSet { try ScriptSet(folders: settings.scriptsFolders) }

@@ -1,6 +1,8 @@
 import JobModel
 import CommandLineOptions
 import Ledger
+import Postgres
+import Warehouse
 
 /// What `status` shows.
 struct StatusReport: Sendable {
@@ -11,14 +13,28 @@ struct StatusReport: Sendable {
     var counts = JobCounts()
     var jobs: [JobStatus] = []
     var figures: [DatasetFigures] = []
+    var activeWorkers = 0
+    /// Schemas of ended runs that no view shows, and that could not be dropped yet.
+    var supersededSchemas: [String] = []
 
     static func read(
-        _ ledger: Ledger, clientID: String, environment: String, businessDate: BusinessDate?
+        _ ledger: Ledger, clientID: String, environment: String, businessDate: BusinessDate?,
+        in session: PostgresSession
     ) async throws -> StatusReport {
         var report = StatusReport(clientID: clientID, environment: environment, businessDate: businessDate)
         report.run = try await ledger.runs.runs(
             clientID: clientID, environment: environment, businessDate: businessDate, limit: 1
         ).first
+        for runID in try await SupersededSchemas.found(
+            clientID: clientID, environment: environment, ledger, in: session)
+        {
+            let readers = try await RunSchema.readers(schema: runID.schemaName, in: session)
+            report.supersededSchemas.append(
+                runID.schemaName
+                    + (readers.isEmpty
+                        ? ", which the next run drops" : ", held by \(readers.joined(separator: "; "))"))
+        }
+        report.activeWorkers = try await ledger.jobs.activeWorkers(clientID: clientID, environment: environment)
         guard let run = report.run else { return report }
         report.counts = try await ledger.status.jobCounts(of: run.runID)
         report.jobs = try await ledger.status.notableJobs(of: run.runID, limit: 20)
@@ -43,6 +59,7 @@ struct StatusReport: Sendable {
                         ? "the files are complete, and run.completed is sent when it is back"
                         : "idle workers take the jobs from the ledger, so the run goes on, a little slower"))
         }
+        if let waitingFor = run.waitingFor, !run.state.isFinal { lines.append("waiting: \(waitingFor)") }
         if let reason = run.reason { lines.append("reason: \(reason)") }
         if let hint = run.hint { lines.append("hint: \(hint)") }
         if !jobs.isEmpty, !run.state.isFinal || run.state == .failed {
@@ -75,6 +92,7 @@ struct StatusReport: Sendable {
                 ).text(indent: 2))
         }
         if let uri = run.manifestURI, run.state.isPublished { lines.append("manifest: \(uri)") }
+        for schema in supersededSchemas { lines.append("not dropped yet: \(schema)") }
         lines.append("next: \(next)")
         return lines.joined(separator: "\n")
     }
@@ -91,8 +109,8 @@ struct StatusReport: Sendable {
         case .published where kafkaOutage != nil:
             return
                 "bring Kafka back: bda-coordinator run --date \(run.businessDate) waits for it, or goes on with the run"
-        case .running where counts.running == 0 && counts.ready > 0:
-            return "start bda-worker: \(counts.ready) jobs are ready and nobody works"
+        case .running where counts.running == 0 && counts.ready > 0 && activeWorkers == 0:
+            return "start bda-worker: \(counts.ready) jobs are ready, no active workers"
         default:
             return
                 "bda-coordinator status --date \(run.businessDate) --watch; if its coordinator is gone: bda-coordinator run --date \(run.businessDate)"
@@ -130,6 +148,9 @@ struct StatusReport: Sendable {
         var exitCode: Int?
         var manifestURI: String?
         var kafkaUnreachableSince: String?
+        var waitingFor: String?
+        var activeWorkers: Int
+        var supersededSchemas: [String]
         var jobs: [String: Int]
         var notableJobs: [Job]
         var datasets: [Dataset]
@@ -142,7 +163,8 @@ struct StatusReport: Sendable {
             runID: run?.runID, businessDate: run?.businessDate ?? businessDate, state: run?.state.rawValue,
             startedAt: run?.startedAt, endedAt: run?.endedAt, reason: run?.reason, hint: run?.hint,
             exitCode: run?.exitCode, manifestURI: run?.manifestURI,
-            kafkaUnreachableSince: kafkaOutage,
+            kafkaUnreachableSince: kafkaOutage, waitingFor: run?.state.isFinal == false ? run?.waitingFor : nil,
+            activeWorkers: activeWorkers, supersededSchemas: supersededSchemas,
             jobs: [
                 "blocked": counts.blocked, "ready": counts.ready, "running": counts.running, "done": counts.done,
                 "failed": counts.failed, "cancelled": counts.cancelled,

@@ -122,6 +122,7 @@ struct WorkerProgram {
             .init("consumer", ConsumerService(consumer: consumer)),
             .init("dead letters", deadLetters),
             .init("leases", LeaseKeeper(worker: worker)),
+            .init("heartbeat", Heartbeat(ledger: ledger, settings: settings, logger: logger)),
             .init("snapshot", SnapshotKeeper(worker: worker)),
             .init("slots", SlotService(worker: worker), drain: drain, limit: .seconds(settings.drainSeconds)),
         ]

@@ -135,7 +135,7 @@ struct RunTests {
                 "SELECT FROM bda.result WHERE job_id = $1 FOR UPDATE", [fixture.jobs[0].description], action: "lock")
             try await fixture.ledger.results.markEventsSent(fixture.jobs)
             let owed = try await fixture.ledger.results.owedEvents(
-                of: fixture.run.runID, olderThanSeconds: 0, limit: 10)
+                clientID: fixture.run.clientID, environment: fixture.run.environment, olderThanSeconds: 0, limit: 10)
             #expect(owed.map(\.body.jobID) == [fixture.jobs[0]])
             for session in [worker, other] { await session.close() }
         }
@@ -189,13 +189,15 @@ struct RunTests {
             #expect(try await fixture.commit(claim, in: session))
             _ = try await fixture.ledger.jobs.advance(fixture.run)
             let owed = try await fixture.ledger.results.owedEvents(
-                of: fixture.run.runID, olderThanSeconds: 0, limit: 10)
+                clientID: fixture.run.clientID, environment: fixture.run.environment, olderThanSeconds: 0, limit: 10)
+            #expect(owed.map(\.run) == [fixture.run.context])
             #expect(owed.map(\.body.jobID) == fixture.jobs)
             #expect(owed[0].body.totals.map(\.amount.description) == ["0.10"])
             try await fixture.ledger.results.markEventsSent(fixture.jobs)
             #expect(
-                try await fixture.ledger.results.owedEvents(of: fixture.run.runID, olderThanSeconds: 0, limit: 10)
-                    .isEmpty)
+                try await fixture.ledger.results.owedEvents(
+                    clientID: fixture.run.clientID, environment: fixture.run.environment, olderThanSeconds: 0, limit: 10
+                ).isEmpty)
             await session.close()
         }
     }

@@ -55,15 +55,26 @@ private struct Cleaner {
 
     private var verb: String { isApplied ? "removed" : "would remove" }
 
-    /// The schemas of ended runs that no view shows.
+    /// The schemas of ended runs that no view shows. One that a reader holds, and one whose run the ledger does not know,
+    /// stay and are named.
     func removeSchemas(in session: PostgresSession) async throws -> Int {
         var count = 0
-        for runID in try await RunSchema.existing(in: session) {
-            let run = try await ledger.runs.run(runID)
-            guard run?.state.isFinal ?? false, try await !RunSchema.isShown(runID, in: session) else { continue }
-            if isApplied { try await RunSchema.drop(runID, in: session) }
-            print("schema: \(verb) \(runID.schemaName)")
-            count += 1
+        for runID in try await SupersededSchemas.found(
+            clientID: settings.clientID, environment: settings.environment, ledger, in: session)
+        {
+            do {
+                if isApplied { try await RunSchema.drop(runID, in: session) }
+                print("schema: \(verb) \(runID.schemaName)")
+                count += 1
+            } catch let error as PostgresError where error.sqlState == "55P03" {
+                let readers = try await RunSchema.readers(schema: runID.schemaName, in: session)
+                print("schema: \(runID.schemaName) stays, held by \(readers.joined(separator: "; "))")
+            }
+        }
+        for runID in try await RunSchema.existing(in: session) where try await ledger.runs.run(runID) == nil {
+            print(
+                "schema: \(runID.schemaName) stays, because the ledger does not know its run; if it is not needed: DROP SCHEMA \(runID.schemaName) CASCADE"
+            )
         }
         return count
     }
@@ -112,8 +123,10 @@ private struct Cleaner {
     }
 
     private func runNamed(by latest: String) async throws -> RunID? {
-        guard let object = try await store.get(latest, limit: 64 << 20) else { return nil }
-        return try WireFormat.decode(RunManifest.self, from: object.bytes, maximumBytes: 64 << 20).run.runID
+        guard let object = try await store.get(latest, limit: ManifestWriter.maximumBytes) else { return nil }
+        return try WireFormat.decode(RunManifest.self, from: object.bytes, maximumBytes: ManifestWriter.maximumBytes)
+            .run
+            .runID
     }
 
     /// A run's keys, manifests first, so that an interrupted removal leaves no manifest of missing files.

@@ -74,12 +74,12 @@ struct RunOptions: Sendable {
 /// What is checked before anything is started.
 struct CheckedRun: Sendable {
     let scripts: ScriptSet
-    let request: RunFlow.Request
+    let request: RunRequest
     let takesOver: Bool
 
     init(_ options: RunOptions, in environment: CommandEnvironment) async throws {
         scripts = try environment.scripts()
-        request = RunFlow.Request(
+        request = RunRequest(
             businessDate: try environment.businessDate(options.date),
             systems: try environment.systems(options.systems, of: scripts),
             partitions: try environment.partitions(options.partitions), isNew: options.isNew)
@@ -92,12 +92,12 @@ struct CheckedRun: Sendable {
     }
 }
 
-/// The wiring of a run: connects, runs the flow beside its services, and prints what came of it.
+/// The wiring of a run: connects, runs the steps beside their services, and prints what came of it.
 struct RunProgram: Sendable {
     let environment: CommandEnvironment
     let kafka: KafkaConfiguration
     let checked: CheckedRun
-    /// Local mode: runs beside the flow and ends with it.
+    /// Local mode: runs beside the steps and ends with them.
     var fleet: LocalFleet?
 
     func run() async throws {
@@ -112,6 +112,8 @@ struct RunProgram: Sendable {
         let lock = DateLock(clientID: settings.clientID, environment: settings.environment, businessDate: date)
         if checked.takesOver { try await environment.withSession { try await lock.endHolder(on: $0) } }
         let ledger = Ledger(settings.database, purpose: "coordinator ledger") { try await lock.take(on: $0) }
+        // The services' own session: what they wait for never holds the steps back.
+        let services = Ledger(settings.database, purpose: "coordinator services") { try await lock.join($0) }
         // run.completed names each dataset: those of a large set of scripts need more than a job's message.
         let producer = try await KafkaProducer.make(
             configuration: kafka, linger: .zero, maximumMessageBytes: 900_000, logger: logger)
@@ -120,12 +122,15 @@ struct RunProgram: Sendable {
         let registry = MetricsRegistry()
         let reader = try await KafkaTopicReader.make(
             configuration: kafka, topic: settings.topics.events, from: .end, logger: logger)
-        let flow = RunFlow(
-            settings: settings, scripts: checked.scripts, ledger: ledger, lock: lock, store: store,
-            outputURI: output.uri, messages: messages, bell: bell, metrics: RunMetrics(registry: registry),
-            logger: logger,
-            showsProgress: environment.logFormat == .text)
-        let run = FlowService(flow: flow, request: checked.request)
+        let current = CurrentRun()
+        let snapshot = SnapshotHolder(settings: settings, ledger: services, current: current, logger: logger)
+        let driver = RunDriver(
+            RunDependencies(
+                settings: settings, scripts: checked.scripts, ledger: ledger, lock: lock, store: store,
+                outputURI: output.uri, messages: messages, bell: bell, current: current, snapshot: snapshot,
+                metrics: RunMetrics(registry: registry), logger: logger,
+                showsProgress: environment.logFormat == .text, ownerName: CommandEnvironment.processName),
+            request: checked.request)
         var members: [ServiceGroup.Member] = []
         if settings.httpPort != 0 {
             members.append(
@@ -136,9 +141,16 @@ struct RunProgram: Sendable {
         members += [
             .init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell)),
             .init("kafka", KafkaWatch(kafka: kafka, settings: settings, businessDate: date, logger: logger)),
+            .init("snapshot", snapshot),
+            .init(
+                "owed events", OwedEvents(settings: settings, ledger: services, messages: messages, logger: logger)),
+            .init(
+                "lateness",
+                Lateness(settings: settings, ledger: services, current: current, messages: messages, logger: logger)),
+            .init("schemas", SupersededSchemas(settings: settings, ledger: services, logger: logger)),
         ]
         if let fleet { members.append(.init("fleet", fleet)) }
-        members.append(.init("run", run))
+        members.append(.init("run", driver))
         let ending: Result<ServiceGroup.Ending, any Error>
         do {
             ending = .success(
@@ -149,9 +161,10 @@ struct RunProgram: Sendable {
             ending = .failure(error)
         }
         await ledger.close()
+        await services.close()
         try? await reader.close(within: .seconds(5))
         try? await producer.close(within: .seconds(5))
-        guard try ending.get().signal == nil, let summary = run.summary else { throw CancellationError() }
+        guard try ending.get().signal == nil, let summary = driver.summary else { throw CancellationError() }
         print(RunReport(summary: summary, figures: try await figures(of: summary.run.runID)).text)
     }
 
@@ -170,27 +183,7 @@ struct RunProgram: Sendable {
     }
 }
 
-/// The flow as a service that ends the group with its summary.
-private final class FlowService: Service {
-    private let flow: RunFlow
-    private let request: RunFlow.Request
-    private let result = Mutex<RunFlow.Summary?>(nil)
-
-    init(flow: RunFlow, request: RunFlow.Request) {
-        self.flow = flow
-        self.request = request
-    }
-
-    /// What came of it; nil before its end.
-    var summary: RunFlow.Summary? { result.withLock { $0 } }
-
-    func run() async throws {
-        let summary = try await flow.run(request)
-        result.withLock { $0 = summary }
-    }
-}
-
-/// Rings the bell for each job event. Events only wake the flow; the ledger says what is done.
+/// Rings the bell for each job event. Events only wake the job loop; the ledger says what is done.
 private struct EventFollower: Service {
     let reader: KafkaTopicReader
     let bell: Bell
@@ -202,7 +195,7 @@ private struct EventFollower: Service {
             } catch is CancellationError {
                 return
             } catch {
-                // Without a broker the flow looks at the ledger by itself, once a second.
+                // Without a broker the job loop looks at the ledger by itself, once a second.
                 try? await Task.sleep(for: .seconds(1))
             }
         }

@@ -35,9 +35,11 @@ struct StatusCommand: AsyncParsableCommand {
             }
             let ledger = Ledger(environment.settings.database, purpose: "coordinator status")
             while true {
-                let report = try await StatusReport.read(
-                    ledger, clientID: environment.settings.clientID, environment: environment.settings.environment,
-                    businessDate: businessDate)
+                let report = try await environment.withSession { session in
+                    try await StatusReport.read(
+                        ledger, clientID: environment.settings.clientID, environment: environment.settings.environment,
+                        businessDate: businessDate, in: session)
+                }
                 if watch, !json { print("\u{1B}[2J\u{1B}[H", terminator: "") }
                 print(json ? try report.json() : report.text)
                 guard watch, let run = report.run, !run.state.isFinal else { break }

@@ -42,6 +42,43 @@ package struct JobStore: Sendable {
             action: "write the job graph")
     }
 
+    /// How often a worker notes that it is alive.
+    package static let heartbeat = Duration.seconds(5)
+
+    /// How many workers of a client have noted within the last half minute that they are alive.
+    package func activeWorkers(clientID: String, environment: String) async throws -> Int {
+        try await connection.query(
+            """
+            SELECT count(*) FROM bda.worker
+            WHERE client_id = $1 AND environment = $2
+              AND seen_at > pg_catalog.clock_timestamp() - INTERVAL '30 seconds'
+            """, [clientID, environment], action: "count the active workers"
+        ).firstValue.flatMap { Int($0) } ?? 0
+    }
+
+    /// Notes that a worker is alive; rows of workers that were not seen for a day go.
+    package func noteWorker(_ workerID: String, clientID: String, environment: String, slots: Int) async throws {
+        try await connection.query(
+            """
+            WITH gone AS (
+                DELETE FROM bda.worker WHERE (client_id, environment, worker_id) IN (
+                    SELECT w.client_id, w.environment, w.worker_id FROM bda.worker AS w
+                    WHERE w.worker_id <> $3 AND w.seen_at < pg_catalog.clock_timestamp() - INTERVAL '1 day'
+                    FOR UPDATE SKIP LOCKED)
+            )
+            INSERT INTO bda.worker (client_id, environment, worker_id, slots) VALUES ($1, $2, $3, $4::int)
+            ON CONFLICT (client_id, environment, worker_id) DO UPDATE
+            SET slots = excluded.slots, seen_at = excluded.seen_at
+            """, [clientID, environment, workerID, "\(slots)"], action: "note that the worker is alive")
+    }
+
+    /// Forgets a worker that has drained.
+    package func removeWorker(_ workerID: String, clientID: String, environment: String) async throws {
+        try await connection.query(
+            "DELETE FROM bda.worker WHERE client_id = $1 AND environment = $2 AND worker_id = $3",
+            [clientID, environment, workerID], action: "remove the note of the worker")
+    }
+
     /// Settles, gives up and readies jobs; returns how many are in each state.
     package func advance(_ run: RunRecord) async throws -> JobCounts {
         var counts = JobCounts()

@@ -12,7 +12,7 @@ package struct LedgerMismatch: ErrorWithExitCode, Sendable, Hashable {
 package enum LedgerVersion {
     /// The newest migration that this program knows. Workers have no scripts folder, so the number is compiled in; a test
     /// compares it with `scripts/migrations`.
-    package static let current = 7
+    package static let current = 8
 
     /// Throws `LedgerMismatch` unless this program can use the ledger, and returns the ledger's version.
     ///

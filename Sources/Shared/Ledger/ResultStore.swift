@@ -40,22 +40,29 @@ package struct ResultStore: Sendable {
         }
     }
 
-    /// Completions that are a few seconds old and whose event nobody noted as sent: their worker may have died.
-    package func owedEvents(of runID: RunID, olderThanSeconds: Int, limit: Int) async throws -> [OwedEvent] {
+    /// Completions of a client that are a few seconds old and whose event is not noted as sent: their worker may have died.
+    package func owedEvents(
+        clientID: String, environment: String, olderThanSeconds: Int, limit: Int
+    ) async throws -> [OwedEvent] {
         try await connection.query(
             """
-            SELECT d.job_id, d.attempt, d.worker_id, d.rows, d.bytes, d.duration_ms,
+            SELECT r.run_id, r.business_date::text, d.job_id, d.attempt, d.worker_id, d.rows, d.bytes, d.duration_ms,
                    (SELECT count(*) FROM bda.part AS p WHERE p.job_id = d.job_id) AS parts,
                    (SELECT COALESCE(jsonb_agg(jsonb_build_object('name', t.name, 'currency', t.currency, 'amount', t.amount::text)
                                               ORDER BY t.name, t.currency), '[]')
                     FROM bda.total AS t WHERE t.job_id = d.job_id)::text AS totals
-            FROM bda.job AS j JOIN bda.result AS d ON d.job_id = j.job_id
-            WHERE j.run_id = $1 AND d.event_sent_at IS NULL
-              AND d.finished_at < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $2::int)
-            ORDER BY d.finished_at LIMIT $3::int
-            """, [runID.description, "\(olderThanSeconds)", "\(limit)"], action: "read the owed events"
+            FROM bda.result AS d
+            JOIN bda.job AS j ON j.job_id = d.job_id
+            JOIN bda.run AS r ON r.run_id = j.run_id
+            WHERE r.client_id = $1 AND r.environment = $2 AND d.event_sent_at IS NULL
+              AND d.finished_at < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3::int)
+            ORDER BY d.finished_at LIMIT $4::int
+            """, [clientID, environment, "\(olderThanSeconds)", "\(limit)"], action: "read the owed events"
         ).records.map {
             OwedEvent(
+                run: RunContext(
+                    runID: try RunID($0.text("run_id")), businessDate: try BusinessDate($0.text("business_date")),
+                    clientID: clientID, environment: environment),
                 body: JobCompleted(
                     jobID: try JobID($0.text("job_id")), attempt: try $0.integer("attempt"),
                     workerID: try $0.text("worker_id"), rows: try $0.integer("rows"), bytes: try $0.integer("bytes"),
@@ -87,6 +94,8 @@ package struct ResultStore: Sendable {
 
 /// A completion whose event the ledger does not know to be sent.
 package struct OwedEvent: Sendable {
+    /// The run of the job.
+    package var run: RunContext
     /// The event that is owed.
     package var body: JobCompleted
 }

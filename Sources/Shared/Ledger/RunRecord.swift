@@ -49,6 +49,8 @@ package struct RunRecord: Sendable, Hashable {
     package var endedAt: String?
     /// Since when its coordinator has had no answer from Kafka, RFC 3339; nil while Kafka is there.
     package var kafkaUnreachableSince: String?
+    /// What keeps the run from going on, such as a reader of its views; nil if nothing does.
+    package var waitingFor: String?
 
     /// A run that is about to begin.
     package init(
@@ -105,7 +107,7 @@ package struct RunRecord: Sendable, Hashable {
         run_id, client_id, environment, business_date::text, \(timestamp("cutoff")), array_to_string(systems, ',') AS systems,
         is_complete_set, settings::text, state, owner_number, owner,
         snapshot_id, reason, hint, exit_code, manifest_uri, manifest_sha256, replaces_run_id, \(timestamp("started_at")),
-        \(timestamp("graph_at")), \(timestamp("ended_at")), \(timestamp("kafka_unreachable_since"))
+        \(timestamp("graph_at")), \(timestamp("ended_at")), \(timestamp("kafka_unreachable_since")), waiting_for
         """
 
     static func timestamp(_ column: String) -> String {
@@ -135,5 +137,6 @@ package struct RunRecord: Sendable, Hashable {
         graphAt = record.optional("graph_at")
         endedAt = record.optional("ended_at")
         kafkaUnreachableSince = record.optional("kafka_unreachable_since")
+        waitingFor = record.optional("waiting_for")
     }
 }

@@ -118,6 +118,19 @@ package struct RunStore: Sendable {
         try await change(run, set: "snapshot_id = $3", [snapshotID], action: "note the snapshot")
     }
 
+    /// Seconds since the run began, by the database's clock.
+    package func age(of runID: RunID) async throws -> Double {
+        try await connection.query(
+            "SELECT extract(epoch FROM pg_catalog.clock_timestamp() - started_at) FROM bda.run WHERE run_id = $1",
+            [runID.description], action: "read the age of the run"
+        ).firstValue.flatMap { Double($0) } ?? 0
+    }
+
+    /// Notes what keeps the run from going on, for `status`; nil if nothing does.
+    package func noteWaiting(for reason: String?, of run: RunRecord) async throws {
+        try await change(run, set: "waiting_for = $3", [reason], action: "note what the run waits for")
+    }
+
     /// Notes since when Kafka has not been there for the date's open run; nil: it is. Anybody may say so.
     package func noteKafkaOutage(
         since: String?, clientID: String, environment: String, businessDate: BusinessDate

@@ -77,7 +77,9 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
             count += size
         }
         guard count <= maximumBytes else { throw .unreadable("it has more than 64 KiB") }
-        guard let text = String(validating: bytes[..<count], as: UTF8.self) else { throw .unreadable("it is not UTF-8") }
+        guard let text = String(validating: bytes[..<count], as: UTF8.self) else {
+            throw .unreadable("it is not UTF-8")
+        }
         // Swift holds "\r\n" for one character.
         let secret = text.hasSuffix("\r\n") || text.hasSuffix("\n") ? String(text.dropLast()) : text
         if secret.isEmpty { throw .empty }

@@ -144,6 +144,28 @@ package struct RunSchema: Sendable {
         ).rows.compactMap { try? RunID(String(($0[0] ?? "").dropFirst("bda_run_".count))) }
     }
 
+    /// The sessions that hold a lock on a relation of a schema, in words: what keeps it from being replaced or dropped.
+    package static func readers(
+        of relations: [String]? = nil, schema: String, in session: PostgresSession
+    ) async throws -> [String] {
+        try await session.query(
+            """
+            SELECT DISTINCT pg_catalog.format('session %s of %s (%s), in a transaction since %s', a.pid, a.usename,
+                       COALESCE(NULLIF(a.application_name, ''), 'no application name'),
+                       pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
+            FROM pg_catalog.pg_locks AS l
+            JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+            JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = $1
+            JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+            WHERE l.granted AND l.locktype = 'relation'
+              AND ($2::text[] IS NULL OR c.relname = ANY ($2::text[]))
+              AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+              AND a.pid <> pg_catalog.pg_backend_pid()
+            ORDER BY 1
+            """, [schema, relations.map { SQL.array($0) }], action: "look for readers of the schema \(schema)"
+        ).rows.compactMap { $0[0] }
+    }
+
     /// Whether a view outside of the run's schema depends on one of its tables.
     package static func isShown(_ runID: RunID, in session: PostgresSession) async throws -> Bool {
         try await session.query(
@@ -158,8 +180,10 @@ package struct RunSchema: Sendable {
         ).firstValue == "t"
     }
 
-    /// Drops a run's schema, table by table and without CASCADE, so that a view that still shows it refuses.
+    /// Drops a run's schema, table by table and without CASCADE, so that a view that still shows it refuses. A lock that a
+    /// reader holds is waited for shortly (SQLSTATE 55P03): new readers queue behind the wait.
     package static func drop(_ runID: RunID, in session: PostgresSession) async throws {
+        try await session.execute("SET lock_timeout = '1s'", action: "limit the wait for locks")
         let schema = SQL.identifier(runID.schemaName)
         let tables = try await session.query(
             """

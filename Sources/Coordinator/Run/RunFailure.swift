@@ -7,7 +7,7 @@ import Scripts
 import Ledger
 
 /// Why a command ends without what it was asked for: the exit code, and what people read.
-struct RunFailure: Error, CustomStringConvertible, Sendable {
+struct RunFailure: Error, CustomStringConvertible, Sendable, Hashable {
     var exitCode: ExitCode
     var reason: String
     var hint: String?
@@ -37,9 +37,6 @@ struct RunFailure: Error, CustomStringConvertible, Sendable {
         case let error as PostgresError where error.sqlState == "BDA02": self.init(OwnershipLost())
         case let error as PostgresError where error.sqlState == "BDA03":
             self.init(.dateHeld, error.message, hint: "start 'run' again if the date is still to be exported")
-        case let error as PostgresError where error.isRetryable || error.isConnectionLost || error.sqlState == nil:
-            self.init(.databaseUnavailable, "\(error)", hint: error.hint)
-        case let error as PostgresError: self.init(.databaseUnavailable, "\(error)", hint: error.hint)
         case let error as ScriptSet.Problems: self.init(.usage, "\(error)")
         case let error as ScriptProblem: self.init(.usage, "\(error)")
         case let error as InvalidValue: self.init(.usage, "\(error)")

@@ -93,7 +93,7 @@ struct ManifestWriter: Sendable {
     }
 
     /// No manifest of a run is larger.
-    private static let maximumBytes = 64 << 20
+    static let maximumBytes = 64 << 20
 
     private static func json(_ condition: WriteCondition = .none) -> WriteOptions {
         WriteOptions(contentType: "application/json", condition: condition)

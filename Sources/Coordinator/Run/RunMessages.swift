@@ -33,6 +33,8 @@ final class RunMessages: Service {
             do {
                 try await producer.send(contentsOf: messages)
                 isBrokerReachable.withLock { $0 = true }
+            } catch is CancellationError {
+                return
             } catch {
                 let wasReachable = isBrokerReachable.withLock { reachable in
                     defer { reachable = false }
@@ -91,13 +93,13 @@ final class RunMessages: Service {
             try CloudEvent(Event(run: run, body: body), source: source, at: Date()), topic: topics.runs, key: run.runID)
     }
 
-    /// Publishes completions that a worker owes; the ids are the same as if it had.
-    func publish(_ owed: [OwedEvent], of run: RunContext) async throws {
+    /// Publishes completions that workers owe; the ids are the same as if they had.
+    func publish(_ owed: [OwedEvent]) async throws {
         try await producer.send(
             contentsOf: owed.map {
                 try KafkaMessage(
-                    CloudEvent(Event(run: run, body: $0.body), source: source, at: Date()), topic: topics.events,
-                    key: run.runID)
+                    CloudEvent(Event(run: $0.run, body: $0.body), source: source, at: Date()), topic: topics.events,
+                    key: $0.run.runID)
             })
     }
 }

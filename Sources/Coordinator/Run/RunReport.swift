@@ -3,7 +3,7 @@ import Ledger
 
 /// What a run prints at its end.
 struct RunReport {
-    let summary: RunFlow.Summary
+    let summary: RunDriver.Summary
     let figures: [DatasetFigures]
 
     var text: String {

@@ -1,0 +1,57 @@
+import CommandLineOptions
+import JobModel
+import Ledger
+import Logging
+import ObjectStore
+import Timing
+
+/// Announcement: `run.completed` is with the broker before the step ends; the completions that workers owe follow if the
+/// broker takes them soon, else the next coordinator tells them.
+struct AnnounceStep: Sendable {
+    private let dependencies: RunDependencies
+
+    init(_ dependencies: RunDependencies) { self.dependencies = dependencies }
+
+    /// - Parameter manifest: as written by this coordinator; nil if a former one has published the run.
+    func perform(_ run: RunRecord, manifest: RunManifest?) async throws {
+        let ledger = dependencies.ledger
+        let limit = ManifestWriter.maximumBytes
+        var manifest = manifest
+        if manifest == nil, let object = try await dependencies.store.get(run.layout.runManifest, limit: limit) {
+            manifest = try WireFormat.decode(RunManifest.self, from: object.bytes, maximumBytes: limit)
+        }
+        let recorded = try await ledger.runs.run(run.runID) ?? run
+        guard let manifest, let uri = recorded.manifestURI, let sha256 = recorded.manifestSHA256 else {
+            throw RunFailure(.storeUnavailable, "the manifest of the published run \(run.runID) is not in the store")
+        }
+        try await dependencies.messages.announce(
+            RunCompleted(
+                manifestURI: uri, manifestSHA256: sha256, replacesRunID: recorded.replacesRunID,
+                datasets: manifest.datasets.map {
+                    RunCompleted.Dataset(
+                        name: $0.name, manifestURI: $0.manifestURI, rows: $0.rows, bytes: $0.bytes, totals: $0.totals)
+                }), of: run.context)
+        await tellOwedEvents()
+        // Kafka is there again, whoever notices first; a closed run's row is not written to any more.
+        try await ledger.runs.noteKafkaOutage(
+            since: nil, clientID: run.clientID, environment: run.environment, businessDate: run.businessDate)
+    }
+
+    private func tellOwedEvents() async {
+        let owed = OwedEvents(
+            settings: dependencies.settings, ledger: dependencies.ledger, messages: dependencies.messages,
+            logger: dependencies.logger)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do {
+                    while try await owed.publish(olderThanSeconds: 0) > 0 {}
+                } catch {
+                    dependencies.logger.debug("unable to publish owed events", metadata: [.error: "\(error)"])
+                }
+            }
+            group.addTask { try? await Task.sleep(for: .seconds(30)) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+}

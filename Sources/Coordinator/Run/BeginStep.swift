@@ -1,0 +1,126 @@
+import Timing
+import Foundation
+import JobModel
+import Ledger
+import Logging
+import Postgres
+import Scripts
+import Warehouse
+
+/// A new run: snapshot, row, prechecks in the snapshot, tables, and the job graph.
+struct BeginStep: Sendable {
+    private let dependencies: RunDependencies
+
+    init(_ dependencies: RunDependencies) { self.dependencies = dependencies }
+
+    /// Returns the run when its jobs are written. The run's row is there, and `current` knows it, from the moment from which
+    /// a failure must be recorded.
+    func perform(_ request: RunRequest) async throws -> RunRecord {
+        let ledger = dependencies.ledger
+        let selected = dependencies.scripts.selected(systems: Set(request.systems))
+        let session = try await PostgresSession.connect(dependencies.settings.database, purpose: "coordinator snapshot")
+        do {
+            return try await withTaskCancellationHandler {
+                let tables = try await Snapshot.tablesRead(by: selected, in: session)
+                let graph = JobGraph(
+                    segments: selected.map(\.segment), systems: Set(request.systems),
+                    partitionCount: request.partitions)
+                let jobs = try await planJobs(graph, of: selected, in: session)
+                let snapshot = try await Snapshot.export(on: session, locking: tables)
+                var run = newRun(request, snapshotID: snapshot.id)
+                try await ledger.runs.insert(run)
+                run = try await ledger.runs.run(run.runID) ?? run
+                dependencies.current.set(run)
+                dependencies.logger.info("run begun", metadata: dependencies.metadata(run))
+                try await Checks(dependencies).perform(.precheck, of: selected, for: run, in: session)
+                try await makeTables(selected, for: run)
+                try await ledger.jobs.insertGraph(graph, jobs: jobs, for: run)
+                run = try await ledger.runs.run(run.runID) ?? run
+                await dependencies.snapshot.hold(snapshot, for: run.runID)
+                dependencies.current.set(run)
+                dependencies.messages.tell(
+                    RunStarted(
+                        systems: run.systems, partitionCount: run.partitionCount, cutoff: run.cutoff,
+                        datasets: selected.filter { $0.segment.kind == .archive }.map(\.segment.name)),
+                    of: run.context)
+                return run
+            } onCancel: {
+                session.cancel()
+            }
+        } catch {
+            await session.close()
+            throw error
+        }
+    }
+
+    private func newRun(_ request: RunRequest, snapshotID: String) -> RunRecord {
+        let settings = dependencies.settings
+        var generator = SystemRandomNumberGenerator()
+        let milliseconds = Int64(Date().timeIntervalSince1970 * 1000)
+        return RunRecord(
+            runID: RunID(millisecondsSince1970: milliseconds, using: &generator), clientID: settings.clientID,
+            environment: settings.environment, businessDate: request.businessDate,
+            cutoff: Timestamp.text(of: settings.cutoff(of: request.businessDate)), systems: request.systems,
+            isCompleteSet: Set(request.systems).isSuperset(of: settings.systems),
+            settings: settings.runSettings(
+                partitionCount: request.partitions, output: dependencies.outputURI),
+            owner: dependencies.ownerName, snapshotID: snapshotID)
+    }
+
+    private func planJobs(
+        _ graph: JobGraph, of scripts: [SegmentScript], in session: PostgresSession
+    ) async throws -> [PlannedJobs] {
+        var planned: [PlannedJobs] = []
+        let rows = try await rowsRead(by: graph, of: scripts, in: session)
+        for segment in graph.segments {
+            let count = graph.jobCount(of: segment)
+            // The order is what counts: longest first. A slot reads some hundred thousand rows a second.
+            let seconds = (rows[segment.name] ?? 0) / Double(count) / 200_000
+            var jobs: [(pageFrom: Int?, pageTo: Int?)] = Array(repeating: (nil, nil), count: count)
+            if case .pages(let table) = segment.split {
+                jobs = try await Snapshot.pageRanges(of: table, count: count, in: session).map { ($0.from, $0.to) }
+            }
+            planned.append(PlannedJobs(segment: segment.name, jobs: jobs, expectedSeconds: seconds))
+        }
+        return planned
+    }
+
+    /// About how many rows each segment reads: of the vaults by the server's statistics; of the run's tables, which do not
+    /// exist yet, as many as the segments read that fill them.
+    private func rowsRead(
+        by graph: JobGraph, of scripts: [SegmentScript], in session: PostgresSession
+    ) async throws -> [SegmentName: Double] {
+        var rows: [SegmentName: Double] = [:]
+        for segment in graph.segments {
+            switch segment.reads {
+            case .vault:
+                let tables = try await Snapshot.tablesRead(
+                    by: scripts.filter { $0.segment.name == segment.name }, in: session)
+                rows[segment.name] = try await Snapshot.estimatedRows(of: tables, in: session)
+            case .run: rows[segment.name] = segment.needs.reduce(0) { $0 + (rows[$1] ?? 0) }
+            }
+        }
+        return rows
+    }
+
+    private func makeTables(_ selected: [SegmentScript], for run: RunRecord) async throws {
+        let described = try await dependencies.withSession { session in
+            try await RunSchema.createPermanent(dependencies.scripts.tables, in: session)
+            try await RunSchema(run).create(dependencies.scripts.runTables(of: selected), in: session)
+            var described: [(SegmentScript, [DatasetColumn], tables: [String])] = []
+            for script in selected {
+                var columns: [DatasetColumn] = []
+                if script.segment.kind == .archive {
+                    var parameters = run.parameters
+                    parameters.partition = script.segment.split == .none ? nil : 0
+                    columns = try await session.describe(
+                        try script.text.statements(with: parameters)[0], action: "describe \(script.segment.name)"
+                    ).map { DatasetColumn(name: $0.name, type: $0.type) }
+                }
+                described.append((script, columns, try await Snapshot.tablesRead(by: [script], in: session)))
+            }
+            return described
+        }
+        try await dependencies.ledger.runs.insertScripts(described, for: run.runID)
+    }
+}
