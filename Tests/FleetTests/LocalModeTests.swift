@@ -50,7 +50,7 @@ extension WholeSystem {
         }
 
         /// The processes that a process has started and not waited for yet.
-        private static func children(of parent: pid_t) throws -> [pid_t] {
+        static func children(of parent: pid_t) throws -> [pid_t] {
             try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { number in
                 // After the name, which stands in parentheses: state, parent.
                 guard let data = FileManager.default.contents(atPath: "/proc/\(number)/stat") else { return false }

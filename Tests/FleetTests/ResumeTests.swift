@@ -234,7 +234,7 @@ extension Fleet {
     static func waits(_ name: String) -> String {
         """
         EXISTS (SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
-                WHERE a.datname = current_database() AND a.application_name = '\(name)' AND l.locktype = 'advisory'
+                WHERE a.datname = current_database() AND a.application_name LIKE '\(name)' AND l.locktype = 'advisory'
                   AND NOT l.granted)
         """
     }

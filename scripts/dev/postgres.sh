@@ -11,6 +11,13 @@ find_postgres() {
     say "$("$postgres_bin/postgres" --version)"
 }
 
+# find_pooler: PgBouncer, installed when it is missing. Debian starts one along with its package; that one is stopped.
+find_pooler() {
+    [ ! -x /usr/sbin/pgbouncer ] && ! command -v pgbouncer >/dev/null || return 0
+    need_packages pgbouncer
+    ! command -v systemctl >/dev/null || systemctl disable --now pgbouncer >>"$scratch/log/apt.log" 2>&1 || true
+}
+
 newest_postgres() {
     local folder version best=14
     postgres_bin=

@@ -11,19 +11,21 @@ cd "$repo"
 
 usage() {
     cat <<'TEXT'
-usage: scripts/dev/soak.sh [--scenarios N] [--seed S] [--from I] [--fault TEXT] [--only I]
+usage: scripts/dev/soak.sh [--scenarios N] [--seed S] [--from I] [--fault TEXT] [--only I] [--broker-away N]
 
 Builds, starts throw-away servers on free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS) and plays scenarios:
 a coordinator and workers as real processes export a business date while they are killed, frozen and stopped, servers are
-restarted, connections cut, delayed and silenced, S3 answers wrongly, topics carry forged messages and clocks are wrong.
+restarted or stay away, connections are cut, delayed and silenced, S3 answers wrongly, topics carry forged messages or are
+missing, readers hold views, the next version is set up in mid-run, and clocks are wrong.
 One line each says number, seed, outcome, seconds, the faults with the moment of each, and in brackets how programs
 ended that did not end well. Every twenty scenarios in a row have each kind of fault.
 
-  --scenarios N    how many (default 200, ten to twenty seconds each)
+  --scenarios N    how many (default 200, ten to thirty seconds each)
   --seed S         which: the same seed and number are the same scenario (default 1)
   --from I         begins with scenario I of the seed (default 0): to go on with a soak, or to play it in parts at once
   --fault TEXT     only scenarios with a fault whose name holds the text; docs/reliability.md has the names
   --only I         only scenario I of the seed, counted from 0
+  --broker-away N  how many seconds the broker stays away where it does (default 120)
   --help           this text
 
 The exit code is 1 when an outcome was wrong: an export that differs from that of an undisturbed run, a program that ended
@@ -41,12 +43,17 @@ examples:
 TEXT
 }
 
-scenarios=200 seed=1 from=0 only='' kind=''
+scenarios=200 seed=1 from=0 only='' kind='' away=120
 while [ $# -gt 0 ]; do
     case $1 in
         --scenarios | --seed | --from | --only)
             [[ ${2:-} =~ ^[0-9]{1,9}$ ]] || fail "$1 needs a number" "See scripts/dev/soak.sh --help"
             printf -v "${1#--}" %s "$2"
+            shift
+            ;;
+        --broker-away)
+            [[ ${2:-} =~ ^[0-9]{1,4}$ ]] || fail "$1 needs a number of seconds" "See scripts/dev/soak.sh --help"
+            away=$2
             shift
             ;;
         --fault)
@@ -70,6 +77,7 @@ need_build_packages
 make_wrong_clock
 find_python_tools
 find_postgres
+find_pooler
 find_kafka || fail "scenarios need a real Kafka" "Set KAFKA_HOME to an unpacked Apache Kafka."
 find_java
 build_tests
@@ -78,7 +86,7 @@ start_test_servers with-kafka
 logs=$repo/.build/soak-logs
 rm -rf "$logs"
 export BDA_TEST_FAULTS=1 BDA_TEST_FAULTS_SCENARIOS=$scenarios BDA_TEST_FAULTS_SEED=$seed BDA_TEST_FAULTS_LOGS=$logs
-export BDA_TEST_FAULTS_KIND=$kind BDA_TEST_FAULTS_FROM=$from
+export BDA_TEST_FAULTS_KIND=$kind BDA_TEST_FAULTS_FROM=$from BDA_TEST_FAULTS_ABSENCE=$away
 export BDA_TEST_FAULTS_REPORT=$scratch/log/scenarios
 if [ -n "$only" ]; then
     export BDA_TEST_FAULTS_ONLY=$only

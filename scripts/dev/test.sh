@@ -63,6 +63,7 @@ find_swift
 need_build_packages
 find_python_tools
 find_postgres
+find_pooler
 with_kafka=
 if find_kafka; then
     find_java

@@ -15,6 +15,9 @@ enum FaultSettings {
     /// The file that a line for each scenario is added to; standard output when nil.
     static let report = variables["BDA_TEST_FAULTS_REPORT"]
 
+    /// How long the broker stays away; from 20 to 40 seconds when nil.
+    static let brokerAbsence = variables["BDA_TEST_FAULTS_ABSENCE"].flatMap { Int($0) }
+
     /// How many scenarios, of which seed, with which kind of fault; or a single one.
     static let scenarios: [Scenario] = {
         let number = { (name: String) in variables["BDA_TEST_FAULTS_\(name)"].flatMap { Int($0) } }

@@ -97,7 +97,7 @@ final class Laboratory: Sendable {
     }
 
     /// Makes a coordinator wait for the lock of a moment before it records the step.
-    fileprivate static let locks = """
+    static let locks = """
         CREATE FUNCTION bda.wait_for_test() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF OLD.graph_at IS NULL AND NEW.graph_at IS NOT NULL THEN
@@ -156,22 +156,33 @@ enum KeptServer: String, Sendable {
         }
     }
 
-    /// Ends the server with a signal, keeps it down for a while, and returns when it was started again, not when it answers.
-    func restart(by signal: Int32, downFor time: Duration) async throws {
-        let file = try file
+    /// Ends the server with a signal, and returns when its process is gone. It stays down until `allowStart`.
+    func end(by signal: Int32) async throws {
         let former = try #require(try processID, "\(self) is not running")
-        try Data().write(to: URL(fileURLWithPath: "\(file).hold"))
+        try Data().write(to: URL(fileURLWithPath: "\(try file).hold"))
         Glibc.kill(former, signal)
         let deadline = ContinuousClock.now + .seconds(30)
         while Glibc.kill(former, 0) == 0, ContinuousClock.now < deadline {
             try await Task.sleep(for: .milliseconds(20))
         }
-        try await Task.sleep(for: time)
-        try FileManager.default.removeItem(atPath: "\(file).hold")
+    }
+
+    /// Returns when an ended server was started again, not when it answers.
+    func allowStart() async throws {
+        let former = try processID
+        try FileManager.default.removeItem(atPath: "\(try file).hold")
+        let deadline = ContinuousClock.now + .seconds(30)
         while true {
             if let now = try processID, now != former { return }
             try #require(ContinuousClock.now < deadline, "\(self) was not started again")
             try await Task.sleep(for: .milliseconds(20))
         }
+    }
+
+    /// Ends the server with a signal, keeps it down for a while, and returns when it was started again, not when it answers.
+    func restart(by signal: Int32, downFor time: Duration) async throws {
+        try await end(by: signal)
+        try await Task.sleep(for: time)
+        try await allowStart()
     }
 }

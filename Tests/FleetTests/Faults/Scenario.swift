@@ -56,12 +56,16 @@ enum FaultKind: String, Sendable, CaseIterable {
     case brokerUnreachable = "broker unreachable"
     case brokerSilent = "broker silent"
     case brokerSlow = "broker slow"
+    case brokerAway = "broker away"
     case databaseRestarted = "database restarted"
     case sessionsEnded = "sessions ended"
     case databaseReset = "database connections reset"
     case databaseSilent = "database silent"
     case databaseSlow = "database slow"
     case commitReplyLost = "reply to a commit lost"
+    case viewsHeld = "reader in an open transaction"
+    case rollingUpgrade = "rolling upgrade"
+    case poolerRefused = "transaction pooler refused"
     case storeErrors = "store answers 500"
     case storeThrottles = "store answers SlowDown"
     case errorInSuccess = "store answers 200 with an error"
@@ -74,6 +78,7 @@ enum FaultKind: String, Sendable, CaseIterable {
     case messagesForged = "messages forged"
     case messagesRepeated = "messages repeated"
     case garbage = "garbage on all topics"
+    case deadLettersRefused = "dead-letter topic refused"
     case clockAhead = "clock ahead"
     case clockBehind = "clock behind"
 
@@ -94,6 +99,12 @@ enum FaultKind: String, Sendable, CaseIterable {
         case .brokerRestarted, .brokerUnreachable, .brokerSilent, .brokerSlow, .garbage:
             [.graph, .vaultJobs, .runJobs, .verified, .published]
         case .databaseSilent, .databaseSlow: Moment.running
+        case .brokerAway: [.graph, .vaultJobs, .runJobs, .verified]
+        case .deadLettersRefused: Moment.early
+        case .viewsHeld: [.start, .graph, .vaultJobs, .runJobs]
+        // At the others a coordinator's transaction holds the table that the migration changes.
+        case .rollingUpgrade: [.vaultJobs, .runJobs]
+        case .poolerRefused: [.start] + Moment.early
         case .commitReplyLost: [.start, .vaultJobs]
         case .workerFrozenInUpload: [.start, .graph]
         case .storeErrors, .storeThrottles, .storeSlow, .uploadReset, .answersLost, .wrongETag, .errorInSuccess:
@@ -133,8 +144,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
 }
 
 extension Scenario {
-    /// Scenario `index` of a seed. Two kinds of fault come from a shuffled list, so that every twenty scenarios in a row
-    /// have each kind; up to two more come at random.
+    /// Scenario `index` of a seed. Two or three kinds of fault come from a shuffled list, so that every twenty scenarios in
+    /// a row have each kind; up to two more come at random.
     init(seed: UInt64, index: Int) {
         self.seed = seed
         self.index = index
@@ -143,10 +154,12 @@ extension Scenario {
         var generator = SeededGenerator(seed: seed &* 1_000_003 &+ UInt64(index))
         partitions = Int.random(in: 2...4, using: &generator)
         workers = Int.random(in: 2...3, using: &generator)
-        replacesRun = Int.random(in: 0..<5, using: &generator) == 0
-        var chosen = [kinds[2 * index % kinds.count], kinds[(2 * index + 1) % kinds.count]]
+        let isAgain = Int.random(in: 0..<5, using: &generator) == 0
+        var chosen = (index * kinds.count / 20..<(index + 1) * kinds.count / 20).map { kinds[$0 % kinds.count] }
         let others = [0, 0, 1, 2].randomElement(using: &generator)!
         for _ in 0..<others { chosen.append(kinds.randomElement(using: &generator)!) }
+        // Without a former run there are no views to hold.
+        replacesRun = isAgain || chosen.contains(.viewsHeld)
         var faults: [Fault] = []
         for kind in chosen {
             faults.append(

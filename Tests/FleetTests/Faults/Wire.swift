@@ -101,10 +101,11 @@ struct Forger {
             })
     }
 
-    /// Bytes without meaning on every topic.
-    func sendGarbage(_ generator: inout SeededGenerator) async throws {
+    /// Bytes without meaning on topics; on every topic when none is named.
+    func sendGarbage(_ generator: inout SeededGenerator, to names: [String] = []) async throws {
         var messages: [KafkaMessage] = []
-        for topic in [topics.jobs, topics.events, topics.runs, topics.deadLetters] {
+        let all = [topics.jobs, topics.events, topics.runs, topics.deadLetters]
+        for topic in names.isEmpty ? all : names {
             for length in [0, 1, 17, 300, 60_000] {
                 let value = (0..<length).map { _ in UInt8.random(in: 0...255, using: &generator) }
                 messages.append(KafkaMessage(topic: topic, value: value))
