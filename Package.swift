@@ -36,6 +36,7 @@ let package = Package(
         .executableTarget(
             name: "Coordinator",
             dependencies: [
+                "ProgramSettings",
                 "Warehouse", "Ledger", "CloudEventsKafka", "Scripts", "Postgres", "Kafka", "ObjectStore",
                 "HealthEndpoint", "ServiceLifecycle", "Settings", "Logging", "Metrics", "CommandLineOptions",
                 "JobModel", "Timing",
@@ -45,6 +46,7 @@ let package = Package(
         .executableTarget(
             name: "Worker",
             dependencies: [
+                "ProgramSettings",
                 "Warehouse", "Ledger", "CloudEventsKafka", "Scripts", "Postgres", "Kafka", "ObjectStore",
                 "HealthEndpoint", "ServiceLifecycle", "Settings", "Logging", "Metrics", "CommandLineOptions",
                 "JobModel", "Timing",
@@ -52,6 +54,8 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // The settings of both programs: they share an environment, so each accepts the other's.
+        shared("ProgramSettings", ["Postgres", "Kafka", "ObjectStore", "Settings", "Logging", "JobModel"]),
         // The snapshot, the run's tables, the transaction of an attempt.
         shared("Warehouse", ["Ledger", "Scripts", "Postgres", "JobModel"]),
         // Schema `bda`: what is to be done, who does it, what is done.
@@ -112,12 +116,16 @@ let package = Package(
         tests("BlockingIOTests", ["BlockingIO", "Timing"]),
         tests("BytesTests", ["Bytes"]),
         tests("JobModelTests", ["JobModel"]),
+        tests("TimingTests", ["Timing", "BlockingIO"]),
+        tests("CommandLineOptionsTests", ["CommandLineOptions", "TestSupport"]),
+        tests("MetricsTests", ["Metrics", "TestSupport"]),
+        tests("LoggingTests", ["Logging", "ServiceLifecycle", "TestSupport"]),
         tests(
-            "ServiceTests",
-            [
-                "HealthEndpoint", "Logging", "Metrics", "ServiceLifecycle", "Settings", "CommandLineOptions", "Timing",
-                "TestSupport",
-            ]),
+            "SettingsTests",
+            ["Settings", "ProgramSettings", "Postgres", "Kafka", "ObjectStore", "Logging", "TestSupport"]),
+        tests(
+            "ServiceLifecycleTests", ["ServiceLifecycle", "Logging", "CommandLineOptions", "BlockingIO", "TestSupport"]),
+        tests("HealthEndpointTests", ["HealthEndpoint", "Metrics", "TestSupport"]),
         tests("PostgresTests", ["Postgres", "Settings", "CommandLineOptions", "Bytes", "BlockingIO", "TestSupport"]),
         tests("KafkaTests", ["Kafka", "CommandLineOptions", "BlockingIO", "TestSupport"]),
         tests("ObjectStoreTests", ["ObjectStore", "CommandLineOptions", "TestSupport"]),
@@ -135,7 +143,9 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "Worker", "Warehouse", "Ledger", "Scripts", "Postgres", "Kafka", "ObjectStore", "Logging", "Metrics",
+                "Worker", "ProgramSettings", "Warehouse", "Ledger", "Scripts", "Postgres", "Kafka", "ObjectStore",
+                "Logging",
+                "Metrics",
                 "ServiceLifecycle", "Settings", "CommandLineOptions", "Timing",
                 "JobModel", "TestSupport",
             ],

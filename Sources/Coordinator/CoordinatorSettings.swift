@@ -4,16 +4,17 @@ import JobModel
 import Kafka
 import ObjectStore
 import Postgres
+import ProgramSettings
 import Settings
 
-/// All that a coordinator is told by its environment; `bda-coordinator --help` lists it.
+/// The settings of a coordinator, checked.
 struct CoordinatorSettings: Sendable {
     var clientID: String
     var environment: String
     var systems: [String]
     var timeZone: TimeZone
-    var cutoffTime: LocalTime
-    var deadline: LocalTime?
+    var cutoffTime: TimeOfDay
+    var deadline: TimeOfDay?
     var partitions: Int
     var scriptsFolders: [String]
     var maximumRowsPerFile: Int
@@ -35,56 +36,39 @@ struct CoordinatorSettings: Sendable {
     var httpPort: Int
     var database: PostgresConfiguration
 
-    /// What a changed column of a dataset means.
-    enum SchemaDrift: String, CaseIterable, Sendable {
-        case fail, warn
-    }
-
-    /// Hours and minutes of a day, of a text that the settings have checked.
-    struct LocalTime: Sendable {
-        let hour: Int
-        let minute: Int
-
-        init(_ text: String) {
-            let fields = text.split(separator: ":").compactMap { Int($0) }
-            hour = fields.first ?? 0
-            minute = fields.count > 1 ? fields[1] : 0
-        }
-    }
-
     init(settings: inout SettingsReader) {
-        clientID = settings.string("BDA_CLIENT_ID")
-        environment = settings.string("BDA_ENVIRONMENT")
-        systems = settings.list("BDA_SYSTEMS")
-        timeZone = TimeZone(identifier: settings.string("BDA_TIME_ZONE")) ?? .gmt
-        cutoffTime = LocalTime(settings.string("BDA_CUTOFF_TIME"))
-        deadline = settings.optionalString("BDA_DEADLINE").map { LocalTime($0) }
-        partitions = settings.integer("BDA_PARTITIONS")
-        scriptsFolders = settings.string("BDA_SCRIPTS_DIR").split(separator: ":").map(String.init)
-        maximumRowsPerFile = settings.integer("BDA_MAX_ROW_SIZE_FILE")
-        uploadPartBytes = settings.integer("BDA_UPLOAD_PART_BYTES")
-        compression = settings.choice("BDA_COMPRESSION", as: Compression.self)
-        compressionLevel = settings.optionalInteger("BDA_COMPRESSION_LEVEL")
-        outputPrefix = settings.string("BDA_OUTPUT_PREFIX")
-        maximumAttempts = settings.integer("BDA_MAX_ATTEMPTS")
-        retryBaseSeconds = settings.integer("BDA_RETRY_BASE_SECONDS")
-        retryMaximumSeconds = settings.integer("BDA_RETRY_MAX_SECONDS")
-        jobTimeoutSeconds = settings.integer("BDA_JOB_TIMEOUT_SECONDS")
-        workerWaitSeconds = settings.integer("BDA_WORKER_WAIT_SECONDS")
-        runTimeoutSeconds = settings.integer("BDA_RUN_TIMEOUT_SECONDS")
-        schemaDrift = settings.choice("BDA_SCHEMA_DRIFT", as: SchemaDrift.self)
-        historyDays = settings.integer("BDA_HISTORY_DAYS")
-        retentionDays = settings.integer("BDA_RETENTION_DAYS")
-        topics = Topics(prefix: settings.optionalString("BDA_TOPIC_PREFIX") ?? "")
-        jobsTopicPartitions = settings.integer("BDA_JOBS_TOPIC_PARTITIONS")
-        httpPort = settings.integer("BDA_HTTP_PORT")
+        clientID = settings[ProgramSetting.clientID]
+        environment = settings[ProgramSetting.deployment]
+        systems = settings[RunSetting.systems]
+        timeZone = settings[RunSetting.timeZone]
+        cutoffTime = settings[RunSetting.cutoffTime]
+        deadline = settings[RunSetting.deadline]
+        partitions = settings[RunSetting.partitions]
+        scriptsFolders = settings[RunSetting.scriptsFolders].split(separator: ":").map(String.init)
+        maximumRowsPerFile = settings[RunSetting.maximumRowsPerFile]
+        uploadPartBytes = settings[RunSetting.uploadPartBytes]
+        compression = settings[RunSetting.compression]
+        compressionLevel = settings[RunSetting.compressionLevel]
+        outputPrefix = settings[RunSetting.outputPrefix]
+        maximumAttempts = settings[RunSetting.maximumAttempts]
+        retryBaseSeconds = settings[RunSetting.retryBaseSeconds]
+        retryMaximumSeconds = settings[RunSetting.retryMaximumSeconds]
+        jobTimeoutSeconds = settings[RunSetting.jobTimeoutSeconds]
+        workerWaitSeconds = settings[RunSetting.workerWaitSeconds]
+        runTimeoutSeconds = settings[RunSetting.runTimeoutSeconds]
+        schemaDrift = settings[RunSetting.schemaDrift]
+        historyDays = settings[RunSetting.historyDays]
+        retentionDays = settings[RunSetting.retentionDays]
+        topics = Topics(prefix: settings[ProgramSetting.topicPrefix] ?? "")
+        jobsTopicPartitions = settings[RunSetting.jobsTopicPartitions]
+        httpPort = settings[ProgramSetting.httpPort]
         database = PostgresConfiguration(settings: &settings)
         if retryBaseSeconds > retryMaximumSeconds {
             settings.refuse(
-                "BDA_RETRY_BASE_SECONDS",
+                RunSetting.retryBaseSeconds.name,
                 problem: "\(retryBaseSeconds) is more than BDA_RETRY_MAX_SECONDS, which is \(retryMaximumSeconds)")
         }
-        for (name, value) in [("BDA_CLIENT_ID", clientID), ("BDA_OUTPUT_PREFIX", outputPrefix)]
+        for (name, value) in [(ProgramSetting.clientID.name, clientID), (RunSetting.outputPrefix.name, outputPrefix)]
         where !value.isEmpty
             && !value.split(separator: "/", omittingEmptySubsequences: false).allSatisfy(ObjectLayout.isKeyComponent)
         {
@@ -100,7 +84,7 @@ struct CoordinatorSettings: Sendable {
     /// The instant up to which loads for the date count: the cut-off time of the day after it.
     func cutoff(of date: BusinessDate) -> Date { instant(of: cutoffTime, on: date.adding(days: 1)) }
 
-    /// The instant by which the date's run should have ended; nil: nobody said.
+    /// The instant by which the date's run should have ended; nil without `BDA_DEADLINE`.
     func deadline(of date: BusinessDate) -> Date? { deadline.map { instant(of: $0, on: date.adding(days: 1)) } }
 
     private func localDate(of instant: Date) -> BusinessDate {
@@ -108,7 +92,7 @@ struct CoordinatorSettings: Sendable {
         return BusinessDate(daysSince1970: Int((Double(seconds) / 86_400).rounded(.down)))
     }
 
-    private func instant(of time: LocalTime, on date: BusinessDate) -> Date {
+    private func instant(of time: TimeOfDay, on date: BusinessDate) -> Date {
         var calendar = Calendar(identifier: .gregorian)
         calendar.timeZone = timeZone
         let components = DateComponents(

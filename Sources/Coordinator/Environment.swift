@@ -5,6 +5,7 @@ import ObjectStore
 import Postgres
 import Logging
 import CommandLineOptions
+import ProgramSettings
 import Settings
 import Scripts
 import Ledger
@@ -28,14 +29,14 @@ struct CommandEnvironment: Sendable {
     init(
         _ needs: Needs, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
-        var reader = SettingsReader(environment: environment)
+        var reader = SettingsReader(environment: environment, catalogue: .programs)
         settings = CoordinatorSettings(settings: &reader)
         if needs.contains(.kafka) {
             kafka = KafkaConfiguration(settings: &reader, clientID: Self.kafkaClientID)
         }
         if needs.contains(.output) { output = ObjectStoreConfiguration(settings: &reader, environment: environment) }
-        let level = reader.choice("BDA_LOG_LEVEL", as: Logger.Level.self)
-        logFormat = reader.choice("BDA_LOG_FORMAT", as: LogFormat.self)
+        let level = reader[ProgramSetting.logLevel]
+        logFormat = reader[ProgramSetting.logFormat]
         try reader.finish()
         LoggingSystem.bootstrap(format: logFormat, level: level)
         var logger = Logger(label: "bda.coordinator")

@@ -1,6 +1,7 @@
 import Warehouse
 import JobModel
 import ObjectStore
+import ProgramSettings
 import Settings
 import Scripts
 import Ledger
@@ -82,7 +83,9 @@ actor StoreCache {
 
     func store(for output: String) throws -> any ObjectStore {
         if let store = stores[output] { return store }
-        var reader = SettingsReader(environment: environment.merging(["BDA_OUTPUT": output]) { _, new in new })
+        var reader = SettingsReader(
+            environment: environment.merging([ObjectStoreSetting.output.name: output]) { _, new in new },
+            catalogue: .programs)
         let configuration = ObjectStoreConfiguration(settings: &reader, environment: environment)
         try reader.finish()
         let store = try configuration.open(connections: connections, onRetry: onRetry)

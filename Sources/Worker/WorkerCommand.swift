@@ -7,6 +7,7 @@ import Logging
 import Metrics
 import ServiceLifecycle
 import CommandLineOptions
+import ProgramSettings
 import Settings
 import HealthEndpoint
 import Ledger
@@ -22,9 +23,10 @@ struct WorkerCommand: AsyncParsableCommand {
             Settings come from the environment; --settings lists them all. Start as many as you like. SIGTERM: no new job,
             running ones get BDA_DRAIN_SECONDS, then they are interrupted and given back.
 
-            EXIT CODES
-              0 drained, 2 a setting is wrong, 3 run 'bda-coordinator setup', 20 database, 21 Kafka, 22 store unavailable,
-              32 jobs were interrupted because the drain took too long
+            \(ExitCode.helpText([
+                .completed, .bug, .usage, .setupNeeded, .databaseUnavailable, .kafkaUnavailable, .storeUnavailable,
+                .interrupted, .drainExceeded,
+            ]))
 
             EXAMPLES
               BDA_WORKER_SLOTS=4 BDA_DB_MAX_CONNS=6 bda-worker
@@ -38,7 +40,7 @@ struct WorkerCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         if settings {
-            print(SettingDefinition.referenceTable)
+            print(SettingCatalogue.programs.helpText)
             return
         }
         let endsWithParent = exitWithParent

@@ -4,10 +4,11 @@ import Kafka
 import ObjectStore
 import Postgres
 import Logging
+import ProgramSettings
 import Settings
 import Timing
 
-/// All that a worker is told by its environment; `bda-worker --help` lists it.
+/// The settings of a worker, checked.
 struct WorkerSettings: Sendable {
     var clientID: String
     var environment: String
@@ -28,26 +29,26 @@ struct WorkerSettings: Sendable {
 
     /// Reads and checks everything; throws all problems at once.
     init(environment variables: [String: String]) throws {
-        var reader = SettingsReader(environment: variables)
-        clientID = reader.string("BDA_CLIENT_ID")
-        environment = reader.string("BDA_ENVIRONMENT")
+        var reader = SettingsReader(environment: variables, catalogue: .programs)
+        clientID = reader[ProgramSetting.clientID]
+        environment = reader[ProgramSetting.deployment]
         workerID =
-            reader.optionalString("BDA_WORKER_ID")
+            reader[WorkerSetting.workerID]
             ?? "\(ProcessInfo.processInfo.hostName)-\(ProcessInfo.processInfo.processIdentifier)"
-        slots = reader.integer("BDA_WORKER_SLOTS")
-        leaseSeconds = reader.integer("BDA_LEASE_SECONDS")
-        drainSeconds = reader.integer("BDA_DRAIN_SECONDS")
-        topics = Topics(prefix: reader.optionalString("BDA_TOPIC_PREFIX") ?? "")
-        httpPort = reader.integer("BDA_HTTP_PORT")
-        logLevel = reader.choice("BDA_LOG_LEVEL", as: Logger.Level.self)
-        logFormat = reader.choice("BDA_LOG_FORMAT", as: LogFormat.self)
+        slots = reader[WorkerSetting.slots]
+        leaseSeconds = reader[WorkerSetting.leaseSeconds]
+        drainSeconds = reader[WorkerSetting.drainSeconds]
+        topics = Topics(prefix: reader[ProgramSetting.topicPrefix] ?? "")
+        httpPort = reader[ProgramSetting.httpPort]
+        logLevel = reader[ProgramSetting.logLevel]
+        logFormat = reader[ProgramSetting.logFormat]
         database = PostgresConfiguration(settings: &reader)
         output = ObjectStoreConfiguration(settings: &reader, environment: variables)
         kafka = KafkaConfiguration(settings: &reader, clientID: "bda-worker/\(workerID)")
-        let connections = reader.integer("BDA_DB_MAX_CONNS")
+        let connections = reader[PostgresSetting.maximumConnections]
         if slots + 2 > connections {
             reader.refuse(
-                "BDA_WORKER_SLOTS",
+                WorkerSetting.slots.name,
                 problem:
                     "\(slots) slots need \(slots + 2) connections (one each, the ledger's and a snapshot keeper's), BDA_DB_MAX_CONNS allows \(connections)",
                 hint: "raise BDA_DB_MAX_CONNS to \(slots + 2), or lower BDA_WORKER_SLOTS")

@@ -1,4 +1,7 @@
+import Kafka
 import ObjectStore
+import Postgres
+import ProgramSettings
 
 @testable import Settings
 
@@ -6,7 +9,7 @@ extension FuzzTarget {
     /// An environment, a variable a line.
     static let settings = FuzzTarget(
         name: "settings",
-        words: SettingDefinition.catalogue.map { $0.name + "=" } + [
+        words: SettingCatalogue.programs.settings.map { $0.name + "=" } + [
             "BDA_KAFKA_", "BDA_KAFKA_a.b=", "BDA_KAFKA_A_B=", "BDA_X=", "_FILE=", "_PORT=tcp://10.0.0.1:80",
             "AWS_ENDPOINT_URL=",
             "\n", "=", "-1", "99999999999999999999", "true", "Europe/Berlin", "../../etc/passwd", "05:00", "24:00",
@@ -25,9 +28,9 @@ extension FuzzTarget {
     }
 
     private static func checkSettings(_ environment: [String: String]) throws {
-        var reader = SettingsReader(environment: environment)
+        var reader = SettingsReader(environment: environment, catalogue: .programs)
         let store = ObjectStoreConfiguration(settings: &reader, environment: environment)
-        _ = reader.properties(prefix: "BDA_KAFKA_")
+        _ = reader.values(of: KafkaSetting.properties)
         var problem: SettingsError?
         do throws(SettingsError) {
             try reader.finish()
@@ -35,7 +38,7 @@ extension FuzzTarget {
             problem = error
         }
         // The same again: a dictionary's order must not decide.
-        var again = SettingsReader(environment: environment)
+        var again = SettingsReader(environment: environment, catalogue: .programs)
         _ = ObjectStoreConfiguration(settings: &again, environment: environment)
         var second: SettingsError?
         do throws(SettingsError) {
@@ -47,7 +50,7 @@ extension FuzzTarget {
 
         if let problem {
             for one in problem.problems { try holdLoggable(one.description, most: 1600) }
-            for secret in SettingDefinition.catalogue where secret.isSecret {
+            for secret in SettingCatalogue.programs.settings where secret.isSecret {
                 guard let value = environment[secret.name], value.utf8.count > 12 else { continue }
                 let others = environment.filter { $0.key != secret.name }
                 if others.contains(where: { $0.key.contains(value) || $0.value.contains(value) }) { continue }
@@ -55,23 +58,16 @@ extension FuzzTarget {
             }
             return
         }
-        for setting in SettingDefinition.catalogue where !setting.isSecret {
-            guard let value = reader.optionalString(setting.name) else { continue }
-            switch setting.kind {
-            case .integer(let range):
-                try hold(range.contains(reader.integer(setting.name)), "\(setting.name) is in its range")
-            case .boolean: try hold(["true", "false"].contains(value), "\(setting.name) is true or false")
-            case .choice(let words): try hold(words.contains(value), "\(setting.name) is one of its words")
-            case .name:
-                try hold(
-                    value.utf8.count <= 128 && value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f },
-                    "\(setting.name) is a name")
-            case .list: try hold(!reader.list(setting.name).isEmpty, "\(setting.name) has elements")
-            default: break
-            }
+        for setting in SettingCatalogue.programs.settings {
+            guard let value = environment[setting.name], !value.isEmpty else { continue }
+            try hold(setting.accepts(value), "\(setting.name) is allowed")
         }
+        try hold((1...1024).contains(reader[RunSetting.partitions]), "the number of partitions is in its range")
+        try hold((1...65_535).contains(reader[PostgresSetting.port]), "the port is in its range")
+        try hold((0...23).contains(reader[RunSetting.cutoffTime].hour), "the cut-off has an hour")
+        try hold(!reader[RunSetting.systems].isEmpty, "there is a system")
         // Another process that is told the place finds the same.
-        var other = SettingsReader(environment: ["BDA_OUTPUT": store.uri])
+        var other = SettingsReader(environment: ["BDA_OUTPUT": store.uri], catalogue: .programs)
         let same = ObjectStoreConfiguration(settings: &other, environment: [:])
         try other.finish()
         try hold(same.uri == store.uri, "a place is found by its address")

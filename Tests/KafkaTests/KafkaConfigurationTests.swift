@@ -56,10 +56,11 @@ struct KafkaConfigurationTests {
     }
 
     @Test func settingsBecomeProperties() throws {
-        var reader = SettingsReader(environment: [
-            "BDA_KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "BDA_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
-            "BDA_KAFKA_SASL_MECHANISM": "PLAIN", "BDA_KAFKA_SASL_PASSWORD": "hunter2",
-        ])
+        var reader = SettingsReader(
+            environment: [
+                "BDA_KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "BDA_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
+                "BDA_KAFKA_SASL_MECHANISM": "PLAIN", "BDA_KAFKA_SASL_PASSWORD": "hunter2",
+            ], catalogue: SettingCatalogue(KafkaSetting.section))
         let configuration = KafkaConfiguration(settings: &reader, clientID: "c")
         try reader.finish()
         #expect(configuration.bootstrapServers == "broker:9092")
@@ -73,7 +74,8 @@ struct KafkaConfigurationTests {
     @Test func environmentLeadsToTheSameConfiguration() async throws {
         let cluster = try await makeCluster(topics: [])
         let configuration = await cluster.configuration(clientID: "c")
-        var reader = SettingsReader(environment: configuration.environment)
+        var reader = SettingsReader(
+            environment: configuration.environment, catalogue: SettingCatalogue(KafkaSetting.section))
         let copy = KafkaConfiguration(settings: &reader, clientID: "c")
         try reader.finish()
         #expect(copy.bootstrapServers == configuration.bootstrapServers)
@@ -83,10 +85,11 @@ struct KafkaConfigurationTests {
     }
 
     @Test func allWrongSettingsAreNamedAtOnce() throws {
-        var reader = SettingsReader(environment: [
-            "BDA_KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "BDA_KAFKA_GROUP_ID": "mine",
-            "BDA_KAFKA_NO_SUCH_PROPERTY": "1", "BDA_KAFKA_SECURITY_PROTOCOL": "tls",
-        ])
+        var reader = SettingsReader(
+            environment: [
+                "BDA_KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "BDA_KAFKA_GROUP_ID": "mine",
+                "BDA_KAFKA_NO_SUCH_PROPERTY": "1", "BDA_KAFKA_SECURITY_PROTOCOL": "tls",
+            ], catalogue: SettingCatalogue(KafkaSetting.section))
         _ = KafkaConfiguration(settings: &reader, clientID: "c")
         let error = try #require(throws: SettingsError.self) { try reader.finish() }
         #expect(

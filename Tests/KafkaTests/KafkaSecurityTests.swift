@@ -214,7 +214,8 @@ struct KafkaSecurityTests {
         defer { try? FileManager.default.removeItem(atPath: file) }
         let listener = try Listener.logIn.configuration(["sasl.mechanism": "OAUTHBEARER"])
         var settings = SettingsReader(
-            environment: listener.environment.merging(["BDA_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION": file]) { $1 })
+            environment: listener.environment.merging(["BDA_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION": file]) { $1 },
+            catalogue: SettingCatalogue(KafkaSetting.section))
         let configuration = KafkaConfiguration(settings: &settings, clientID: "test")
         try settings.finish()
         try await body(configuration, file)

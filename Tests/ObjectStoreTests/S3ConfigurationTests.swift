@@ -87,7 +87,8 @@ import Testing
             let parts = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             environment[String(parts[0])] = String(parts[1])
         }
-        var reader = SettingsReader(environment: environment)
+        var reader = SettingsReader(
+            environment: environment, catalogue: SettingCatalogue(ObjectStoreSetting.section))
         _ = ObjectStoreConfiguration(settings: &reader, environment: environment)
         if let problem {
             let error = #expect(throws: SettingsError.self) { try reader.finish() }
@@ -98,7 +99,8 @@ import Testing
     }
 
     private func read(_ environment: [String: String]) throws -> ObjectStoreConfiguration {
-        var reader = SettingsReader(environment: environment)
+        var reader = SettingsReader(
+            environment: environment, catalogue: SettingCatalogue(ObjectStoreSetting.section))
         let configuration = ObjectStoreConfiguration(settings: &reader, environment: environment)
         try reader.finish()
         return configuration

@@ -30,7 +30,8 @@ extension S3FaultTests {
         retry: RetryPolicy = RetryPolicy(attempts: 5, base: .milliseconds(1), maximum: .milliseconds(20)),
         onRetry: @escaping @Sendable (ObjectStoreError, Duration) -> Void = { _, _ in }
     ) throws -> any ObjectStore {
-        var settings = SettingsReader(environment: environment)
+        var settings = SettingsReader(
+            environment: environment, catalogue: SettingCatalogue(ObjectStoreSetting.section))
         let configuration = ObjectStoreConfiguration(settings: &settings, environment: environment)
         try settings.finish()
         return try configuration.open(connections: connections, retry: retry, onRetry: onRetry)

@@ -62,7 +62,8 @@ struct PostgresSecurityTests {
     func anAuthorityThatIsNotAskedForIsAMistake(mode: String?) throws {
         var environment = ["BDA_DB_HOST": "db", "BDA_DB_SSLROOTCERT": "/etc/ca.pem"]
         environment["BDA_DB_SSLMODE"] = mode
-        var settings = SettingsReader(environment: environment)
+        var settings = SettingsReader(
+            environment: environment, catalogue: SettingCatalogue(PostgresSetting.section))
         _ = PostgresConfiguration(settings: &settings)
         let error = #expect(throws: SettingsError.self) { try settings.finish() }
         #expect(error?.problems.map(\.setting) == ["BDA_DB_SSLROOTCERT"])

@@ -82,7 +82,8 @@ package struct TestObjectStore: Sendable, CustomTestStringConvertible {
     /// Opens the store, with other or more settings if need be.
     package func open(_ changes: [String: String] = [:], connections: Int = 4) throws -> any ObjectStore {
         let environment = environment.merging(changes) { _, new in new }
-        var settings = SettingsReader(environment: environment)
+        var settings = SettingsReader(
+            environment: environment, catalogue: SettingCatalogue(ObjectStoreSetting.section))
         let configuration = ObjectStoreConfiguration(settings: &settings, environment: environment)
         try settings.finish()
         return try configuration.open(connections: connections)

@@ -7,6 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # The rows from top to bottom, then `C library: the module that may import it`.
 table='
 row Coordinator Worker
+row ProgramSettings
 row Warehouse
 row Ledger CloudEventsKafka
 row Scripts

@@ -2,6 +2,7 @@ import Foundation
 import JobModel
 import Postgres
 import CommandLineOptions
+import ProgramSettings
 import Settings
 import Scripts
 import Ledger
@@ -32,7 +33,7 @@ struct CheckCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let (usesDatabase, listsSettings) = (database, settings)
         if listsSettings {
-            print(SettingDefinition.referenceTable)
+            print(SettingCatalogue.programs.helpText)
             return
         }
         try await reportingFailures {

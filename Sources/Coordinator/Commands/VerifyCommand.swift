@@ -3,6 +3,7 @@ import Foundation
 import JobModel
 import ObjectStore
 import CommandLineOptions
+import ProgramSettings
 import Settings
 
 /// `verify`.
@@ -74,7 +75,7 @@ struct VerifyCommand: AsyncParsableCommand {
             throw RunFailure(.usage, "'\(uri)' is neither s3://bucket/key nor file:///path")
         }
         let environment = ProcessInfo.processInfo.environment.merging(["BDA_OUTPUT": place]) { _, new in new }
-        var reader = SettingsReader(environment: environment)
+        var reader = SettingsReader(environment: environment, catalogue: .programs)
         let configuration = ObjectStoreConfiguration(settings: &reader, environment: environment)
         try reader.finish()
         return try configuration.open()

@@ -84,10 +84,9 @@ extension CommandNode {
 
     private static func helpText(of parameter: Parameter) -> String {
         var notes: [String] = []
-        if !parameter.values.isEmpty { notes.append(parameter.values.joined(separator: ", ")) }
         if let text = parameter.defaultText { notes.append("default: \(text)") }
         if parameter.isRequired && parameter.role == .option { notes.append("required") }
-        return parameter.help.abstract + (notes.isEmpty ? "" : " (\(notes.joined(separator: "; ")))")
+        return parameter.help + (notes.isEmpty ? "" : " (\(notes.joined(separator: "; ")))")
     }
 
     private static func wrapped(_ words: [String], first: String, indent: Int) -> String {

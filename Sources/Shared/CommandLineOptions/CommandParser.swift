@@ -41,7 +41,7 @@ struct CommandParser {
     private func parseOptions(
         _ arguments: ArraySlice<String>, of node: CommandNode
     ) throws(CommandExit) -> any AsyncParsableCommand {
-        var command = node.type.init()
+        let command = node.type.init()
         let parameters = NamedParameter.all(of: command)
         var positions = parameters.filter { $0.parameter.role == .argument }[...]
         var given: Set<String> = []
@@ -79,12 +79,6 @@ struct CommandParser {
         if let missing = parameters.first(where: { $0.parameter.isRequired && !given.contains($0.usage) }) {
             throw usage("'\(missing.usage)' is missing", node)
         }
-        do {
-            for child in Mirror(reflecting: command).children {
-                try (child.value as? any ParameterGroup)?.validateMembers()
-            }
-            try command.validate()
-        } catch { throw usage("\(error)", node) }
         return command
     }
 

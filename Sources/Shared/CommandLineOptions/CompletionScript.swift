@@ -1,6 +1,7 @@
-/// Shell scripts that complete a program's commands, options and values.
+/// Shell scripts that complete a program's commands and options, and file names as values.
 enum CompletionScript {
-    /// For bash 3.2 and later, with or without the bash-completion package.
+    /// For bash 3.2 and later, with or without the bash-completion package. Where the script offers nothing, as for the
+    /// value of an option, bash completes file names.
     static func bash(_ root: CommandNode) -> String {
         let function = functionName(root)
         var steps = ""
@@ -12,25 +13,16 @@ enum CompletionScript {
                 steps += "            '\(path)/\(next.name)') command='\(path)/\(next.name)' ;;\n"
             }
             var offered = node.subcommands.map(\.name)
-            var files = ""
-            for named in node.parameters {
-                switch named.parameter.role {
-                case .option:
-                    offered.append("--\(named.name)")
-                    let offer = bashOffer(named.parameter)
-                    values += "        '\(path) --\(named.name)') \(offer)return ;;\n"
-                case .flag: offered.append("--\(named.name)")
-                case .argument where files.isEmpty: files = bashFiles(named.parameter.completion)
-                case .argument: break
-                }
+            for named in node.parameters where named.parameter.role != .argument {
+                offered.append("--\(named.name)")
+                if named.parameter.role == .option { values += "        '\(path) --\(named.name)') return ;;\n" }
             }
             if node.isRoot {
                 offered.append("--generate-completion-script")
                 values += "        ' --generate-completion-script') \(bashWords(CommandParser.shells)); return ;;\n"
             }
             offered += ["--help", "--version"]
-            words += "        '\(path)') \(bashWords(offered))"
-            words += files.isEmpty ? " ;;\n" : "; [[ $word == -* ]] || { \(files)} ;;\n"
+            words += "        '\(path)') \(bashWords(offered)) ;;\n"
         }
         return """
             # bash completion of \(root.name), made by: \(root.name) --generate-completion-script bash
@@ -53,7 +45,7 @@ enum CompletionScript {
                 case "$command" in
             \(words)    esac
             }
-            complete -F \(function) \(root.name)
+            complete -o default -F \(function) \(root.name)
 
             """
     }
@@ -61,18 +53,6 @@ enum CompletionScript {
     private static func bashWords(_ words: [String]) -> String {
         let list = words.map { $0.replacing("\\", with: "\\\\").replacing("'", with: "\\'") }.joined(separator: "\\n")
         return "COMPREPLY=($(compgen -W $'\(list)' -- \"$word\"))"
-    }
-
-    private static func bashFiles(_ kind: CompletionKind) -> String {
-        switch kind {
-        case .none: ""
-        case .file: "compopt -o filenames 2> /dev/null; COMPREPLY+=($(compgen -f -- \"$word\")); "
-        case .directory: "compopt -o filenames 2> /dev/null; COMPREPLY+=($(compgen -d -- \"$word\")); "
-        }
-    }
-
-    private static func bashOffer(_ parameter: Parameter) -> String {
-        parameter.values.isEmpty ? bashFiles(parameter.completion) : bashWords(parameter.values) + "; "
     }
 
     /// For zsh: as a file `_<program>` in `$fpath`, or sourced after `compinit`.
@@ -132,20 +112,12 @@ enum CompletionScript {
     /// A spec of `_arguments`, zshcompsys(1).
     private static func zshSpec(_ named: NamedParameter) -> String {
         let parameter = named.parameter
-        let help = parameter.help.abstract.replacing("\\", with: "\\\\").replacing("[", with: "\\[")
+        let help = parameter.help.replacing("\\", with: "\\\\").replacing("[", with: "\\[")
             .replacing("]", with: "\\]")
-        let value = (parameter.help.valueName ?? named.name).replacing(":", with: "\\:")
-        let action =
-            switch (parameter.values.isEmpty, parameter.completion) {
-            case (false, _): "(" + parameter.values.joined(separator: " ") + ")"
-            case (true, .none): ""
-            case (true, .file): "_files"
-            case (true, .directory): "_files -/"
-            }
         switch parameter.role {
-        case .option: return "--\(named.name)=[\(help)]:\(value):\(action)"
+        case .option: return "--\(named.name)=[\(help)]:\(named.name):_files"
         case .flag: return "--\(named.name)[\(help)]"
-        case .argument: return "\(parameter.isRequired ? ":" : "::")\(value):\(action)"
+        case .argument: return ":\(named.name):_files"
         }
     }
 

@@ -1,61 +1,45 @@
-/// How a program ends: what its scheduler needs to know. The list is closed.
+/// How a program ends: what its scheduler needs to know. This is the one table of exit codes: `--help` and README are
+/// made from it.
 package enum ExitCode: Int32, Sendable, Hashable, CaseIterable, Error {
-    /// The run is done; a worker has drained.
     case completed = 0
-    /// Something that the program does not know.
     case bug = 1
-    /// An option, a setting or a script is wrong; nothing was started.
     case usage = 2
-    /// Ledger or topics are missing or of another version.
     case setupNeeded = 3
-    /// A precheck of severity `error` failed.
     case precheckFailed = 10
-    /// A job was rejected, or has no attempts left.
     case jobFailed = 11
-    /// Control totals or a dataset's columns differ.
     case totalsDiffer = 12
-    /// No worker took a job, or the run's time is up.
     case timedOut = 13
-    /// The run's snapshot was lost three times.
     case snapshotLost = 14
-    /// The database cannot be reached.
     case databaseUnavailable = 20
-    /// Kafka cannot be reached.
     case kafkaUnavailable = 21
-    /// The object store cannot be reached.
     case storeUnavailable = 22
-    /// Another coordinator holds the business date, or the run was cancelled.
     case dateHeld = 30
-    /// Stopped by a signal; the next start goes on.
     case interrupted = 31
-    /// A worker's jobs were not done within its drain budget and were given back.
     case drainExceeded = 32
-    /// `verify` found that files differ from their manifest.
     case differencesFound = 40
 
-    /// What it says, in one line.
     package var meaning: String {
         switch self {
-        case .completed: "completed; worker: drained"
+        case .completed: "completed; a worker: stopped after its jobs had finished"
         case .bug: "a bug"
-        case .usage: "option, setting or script wrong; nothing was started"
-        case .setupNeeded: "ledger or topics missing or old: run `bda-coordinator setup`"
+        case .usage: "an option, a setting or a script is wrong; nothing was started"
+        case .setupNeeded: "the ledger or a topic is missing or of another version: run `bda-coordinator setup`"
         case .precheckFailed: "a precheck failed"
-        case .jobFailed: "a job was rejected or is out of attempts"
-        case .totalsDiffer: "totals or schema differ"
-        case .timedOut: "no worker came, or the run's time is up"
-        case .snapshotLost: "snapshot lost three times"
-        case .databaseUnavailable: "database unavailable"
-        case .kafkaUnavailable: "Kafka unavailable"
-        case .storeUnavailable: "object store unavailable"
-        case .dateHeld: "the date is held by another coordinator, or the run was cancelled"
-        case .interrupted: "interrupted, resumable"
-        case .drainExceeded: "worker's drain budget exceeded"
+        case .jobFailed: "a job was rejected or has no attempts left"
+        case .totalsDiffer: "control totals or the columns of a dataset differ"
+        case .timedOut: "no active worker, or the time limit of the run has passed"
+        case .snapshotLost: "the database snapshot of the run was lost three times"
+        case .databaseUnavailable: "the database is unavailable"
+        case .kafkaUnavailable: "Kafka is unavailable"
+        case .storeUnavailable: "the object store is unavailable"
+        case .dateHeld: "another coordinator holds the business date, or the run was cancelled"
+        case .interrupted: "interrupted; the same command continues the run"
+        case .drainExceeded: "jobs of a stopping worker exceeded `BDA_DRAIN_SECONDS` and were given back"
         case .differencesFound: "`verify` found differences"
         }
     }
 
-    /// Whether starting the program again, with nothing changed, may go well; nil for a code that is no failure.
+    /// Whether the same command may succeed later although nothing was changed; nil for a code that is not a failure.
     package var isWorthSchedulingAgain: Bool? {
         switch self {
         case .completed: nil
@@ -64,5 +48,29 @@ package enum ExitCode: Int32, Sendable, Hashable, CaseIterable, Error {
             true
         case .bug, .usage, .setupNeeded, .precheckFailed, .jobFailed, .totalsDiffer, .dateHeld, .differencesFound: false
         }
+    }
+
+    /// The code that an error ends a program with: its own, or that of a bug.
+    package init(of error: any Error) {
+        self = (error as? ExitCode) ?? (error as? any ErrorWithExitCode)?.exitCode ?? .bug
+    }
+
+    /// The table of README. A test compares the two.
+    package static var markdownTable: String {
+        "| code | meaning | schedule again? |\n| --- | --- | --- |\n"
+            + allCases.map { code in
+                let again = code.isWorthSchedulingAgain.map { $0 ? " yes" : " no" } ?? ""
+                return "| \(code.rawValue) | \(code.meaning) |\(again) |\n"
+            }.joined()
+    }
+
+    /// Lines for the `--help` of a program that ends with these codes.
+    package static func helpText(_ codes: [ExitCode]) -> String {
+        "EXIT CODES\n"
+            + codes.map { code in
+                let number = "\(code.rawValue)"
+                return "  \(number)\(String(repeating: " ", count: 4 - number.count))"
+                    + code.meaning.replacing("`", with: "'")
+            }.joined(separator: "\n")
     }
 }

@@ -1,57 +1,34 @@
 /// An option with a value: `--name value` or `--name=value`.
 ///
-/// With an initial value or of an optional type it may be left out, else it must be given.
+/// It may be left out if it has an initial value or an optional type; otherwise it is required.
 @propertyWrapper
 package struct Option<Value>: ParameterProperty {
     let parameter: Parameter
     private let box: ValueBox<Value>
 
-    /// The value given, else the default.
     package var wrappedValue: Value {
         get { box.get() }
         nonmutating set { box.value = newValue }
     }
 
     /// An option with a default.
-    package init(wrappedValue: Value, help: ArgumentHelp, completion: CompletionKind = .none)
-    where Value: ExpressibleByArgument {
+    package init(wrappedValue: Value, help: String) where Value: ExpressibleByArgument {
         box = ValueBox(wrappedValue)
         parameter = Parameter(
-            .option, help, of: Value.self, completion, default: wrappedValue.argumentText, isRequired: false,
+            .option, help, of: Value.self, default: "\(wrappedValue)", isRequired: false,
             set: { [box] in box.value = $0 })
     }
 
-    /// An option that must be given.
-    package init(help: ArgumentHelp, completion: CompletionKind = .none) where Value: ExpressibleByArgument {
+    /// A required option.
+    package init(help: String) where Value: ExpressibleByArgument {
         box = ValueBox(nil)
-        parameter = Parameter(
-            .option, help, of: Value.self, completion, isRequired: true, set: { [box] in box.value = $0 })
+        parameter = Parameter(.option, help, of: Value.self, isRequired: true, set: { [box] in box.value = $0 })
     }
 
     /// An option that may be left out.
-    package init<Wrapped: ExpressibleByArgument>(help: ArgumentHelp, completion: CompletionKind = .none)
-    where Value == Wrapped? {
+    package init<Wrapped: ExpressibleByArgument>(help: String) where Value == Wrapped? {
         box = ValueBox(.some(nil))
-        parameter = Parameter(
-            .option, help, of: Wrapped.self, completion, isRequired: false, set: { [box] in box.value = $0 })
-    }
-
-    /// An option that must be given, whose text `transform` turns into the value; what it throws is shown.
-    package init(
-        help: ArgumentHelp, completion: CompletionKind = .none, transform: @escaping (String) throws -> Value
-    ) {
-        box = ValueBox(nil)
-        parameter = Parameter(
-            .option, help, completion, isRequired: true, set: { [box] in box.value = try transform($0) })
-    }
-
-    /// An option that may be left out, whose text `transform` turns into the value; what it throws is shown.
-    package init<Wrapped>(
-        help: ArgumentHelp, completion: CompletionKind = .none, transform: @escaping (String) throws -> Wrapped
-    ) where Value == Wrapped? {
-        box = ValueBox(.some(nil))
-        parameter = Parameter(
-            .option, help, completion, isRequired: false, set: { [box] in box.value = try transform($0) })
+        parameter = Parameter(.option, help, of: Wrapped.self, isRequired: false, set: { [box] in box.value = $0 })
     }
 }
 
@@ -61,68 +38,32 @@ package struct Flag: ParameterProperty {
     let parameter: Parameter
     private let box: ValueBox<Bool>
 
-    /// Whether it was given.
     package var wrappedValue: Bool {
         get { box.get() }
         nonmutating set { box.value = newValue }
     }
 
-    /// A flag; the initial value is `false`.
-    package init(wrappedValue: Bool, help: ArgumentHelp) {
+    package init(wrappedValue: Bool, help: String) {
         precondition(!wrappedValue, "a flag is false until it is given")
         box = ValueBox(false)
-        parameter = Parameter(.flag, help, .none, isRequired: false, set: { [box] _ in box.value = true })
+        parameter = Parameter(.flag, help, of: String.self, isRequired: false, set: { [box] _ in box.value = true })
     }
 }
 
-/// A value by its place: the first `@Argument` of a command is the first word that belongs to no option.
+/// A required value by its position: the first `@Argument` of a command is the first word that belongs to no option.
 @propertyWrapper
 package struct Argument<Value>: ParameterProperty {
     let parameter: Parameter
     private let box: ValueBox<Value>
 
-    /// The value given.
     package var wrappedValue: Value {
         get { box.get() }
         nonmutating set { box.value = newValue }
     }
 
-    /// An argument that must be given.
-    package init(help: ArgumentHelp, completion: CompletionKind = .none) where Value: ExpressibleByArgument {
+    package init(help: String) where Value: ExpressibleByArgument {
         box = ValueBox(nil)
-        parameter = Parameter(
-            .argument, help, of: Value.self, completion, isRequired: true, set: { [box] in box.value = $0 })
-    }
-
-    /// An argument that may be left out.
-    package init<Wrapped: ExpressibleByArgument>(help: ArgumentHelp, completion: CompletionKind = .none)
-    where Value == Wrapped? {
-        box = ValueBox(.some(nil))
-        parameter = Parameter(
-            .argument, help, of: Wrapped.self, completion, isRequired: false, set: { [box] in box.value = $0 })
-    }
-}
-
-/// Options that several commands share.
-@propertyWrapper
-package struct OptionGroup<Value: ParsableArguments>: ParameterGroup {
-    private let box = ValueBox(Value())
-
-    /// The options with their values.
-    package var wrappedValue: Value {
-        get { box.get() }
-        nonmutating set { box.value = newValue }
-    }
-
-    /// The options at their defaults.
-    package init() {}
-
-    var members: any ParsableArguments { wrappedValue }
-
-    func validateMembers() throws {
-        var members = wrappedValue
-        try members.validate()
-        wrappedValue = members
+        parameter = Parameter(.argument, help, of: Value.self, isRequired: true, set: { [box] in box.value = $0 })
     }
 }
 
@@ -142,49 +83,29 @@ protocol ParameterProperty {
     var parameter: Parameter { get }
 }
 
-protocol ParameterGroup {
-    var members: any ParsableArguments { get }
-    func validateMembers() throws
-}
-
 /// What is known of an option, flag or argument beside its name, which is the property's.
 struct Parameter {
     enum Role { case option, flag, argument }
 
     let role: Role
-    let help: ArgumentHelp
+    let help: String
     let isRequired: Bool
     let defaultText: String?
-    let values: [String]
-    let completion: CompletionKind
     /// Sets the value from its text; throws what is wrong with it.
     let set: (String) throws -> Void
 
-    init(
-        _ role: Role, _ help: ArgumentHelp, _ completion: CompletionKind, isRequired: Bool,
-        set: @escaping (String) throws -> Void
-    ) {
-        self.role = role
-        self.help = help
-        self.isRequired = isRequired
-        self.completion = completion
-        self.set = set
-        defaultText = nil
-        values = []
-    }
-
     init<Value: ExpressibleByArgument>(
-        _ role: Role, _ help: ArgumentHelp, of type: Value.Type, _ completion: CompletionKind,
-        default defaultText: String? = nil, isRequired: Bool, set: @escaping (Value) -> Void
+        _ role: Role, _ help: String, of type: Value.Type, default defaultText: String? = nil, isRequired: Bool,
+        set: @escaping (Value) -> Void
     ) {
         self.role = role
         self.help = help
         self.isRequired = isRequired
-        self.completion = completion
         self.defaultText = defaultText
-        values = Value.allValueStrings
         self.set = { text in
-            guard let value = Value(argument: text) else { throw ValidationError(Value.allowedDescription) }
+            guard let value = Value(argument: text) else {
+                throw ValidationError("allowed: \(Value.allowedDescription)")
+            }
             set(value)
         }
     }
@@ -195,22 +116,20 @@ struct NamedParameter {
     let name: String
     let parameter: Parameter
 
-    /// `--part-count <n>`, `--json` or `<file>`.
+    /// `--part-count <part-count>`, `--json` or `<file>`.
     var usage: String {
-        let value = "<\(parameter.help.valueName ?? name)>"
         switch parameter.role {
-        case .option: return "--\(name) \(value)"
-        case .flag: return "--\(name)"
-        case .argument: return value
+        case .option: "--\(name) <\(name)>"
+        case .flag: "--\(name)"
+        case .argument: "<\(name)>"
         }
     }
 
-    /// The parameters of a command and its groups, in the order of declaration.
-    static func all(of arguments: any ParsableArguments) -> [NamedParameter] {
-        Mirror(reflecting: arguments).children.flatMap { child -> [NamedParameter] in
-            if let group = child.value as? any ParameterGroup { return all(of: group.members) }
-            guard let property = child.value as? any ParameterProperty, let label = child.label else { return [] }
-            return [NamedParameter(name: kebabCase(label.drop { $0 == "_" }), parameter: property.parameter)]
+    /// The parameters of a command, in the order of declaration.
+    static func all(of command: any AsyncParsableCommand) -> [NamedParameter] {
+        Mirror(reflecting: command).children.compactMap { child -> NamedParameter? in
+            guard let property = child.value as? any ParameterProperty, let label = child.label else { return nil }
+            return NamedParameter(name: kebabCase(label.drop { $0 == "_" }), parameter: property.parameter)
         }
     }
 

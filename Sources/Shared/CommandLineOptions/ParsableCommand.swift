@@ -1,19 +1,6 @@
 import BlockingIO
 import Glibc
 
-/// Options and arguments that a type declares as its properties: a command, or an `OptionGroup` that several share.
-package protocol ParsableArguments {
-    /// All options at their defaults.
-    init()
-    /// Looks at all options together; throws a `ValidationError` when they do not go with each other.
-    mutating func validate() throws
-}
-
-extension ParsableArguments {
-    /// Any options go together.
-    package mutating func validate() throws {}
-}
-
 /// A command of a program, in swift-argument-parser's call shape: its options are declared once, as properties, and
 /// parsing, errors, `--help` and shell completion come from that.
 ///
@@ -22,7 +9,7 @@ extension ParsableArguments {
 ///
 ///         @Argument(help: "the script") var file: String
 ///         @Option(help: "the business date") var date: String
-///         @Option(help: "most rows to show") var limit = 20
+///         @Option(help: "maximum number of rows to show") var limit = 20
 ///         @Flag(help: "write JSON") var json = false
 ///
 ///         mutating func run() async throws { … }
@@ -30,27 +17,18 @@ extension ParsableArguments {
 ///
 /// A property `partCount` is the option `--part-count`. Values are `--name value` or `--name=value`. Every command has
 /// `--help` and `--version`; the root has `--generate-completion-script`, too.
-package protocol AsyncParsableCommand: ParsableArguments, SendableMetatype {
+package protocol AsyncParsableCommand: SendableMetatype {
+    /// All options at their defaults.
+    init()
     /// Name, texts and sub-commands.
     static var configuration: CommandConfiguration { get }
-    /// Does the work. What it throws is printed and ends the program with `exitCode(for:)` of the root.
+    /// Does the work. What it throws is printed and ends the program with `ExitCode(of:)`.
     mutating func run() async throws
-    /// The exit code of an error that a command threw.
-    static func exitCode(for error: any Error) -> ExitCode
 }
 
 extension AsyncParsableCommand {
     /// A command with sub-commands is never run itself.
-    package mutating func run() async throws { throw ValidationError("this command does nothing by itself") }
-
-    /// What is known of an error here: an `ExitCode` that was thrown, wrong settings, or a bug.
-    package static func exitCode(for error: any Error) -> ExitCode {
-        switch error {
-        case let code as ExitCode: code
-        case is ValidationError: .usage
-        default: (error as? any ErrorWithExitCode)?.exitCode ?? .bug
-        }
-    }
+    package mutating func run() async throws { preconditionFailure("a command with sub-commands does not run") }
 
     /// Parses `arguments`, without the program's name, with this command as the program.
     ///
@@ -59,7 +37,7 @@ extension AsyncParsableCommand {
         try CommandParser(root: self).parse(arguments)
     }
 
-    /// Parses the process's arguments, runs the command and ends the process when that failed. For `@main`.
+    /// Parses the process's arguments, runs the command and ends the process. For `@main`.
     ///
     /// An error is written to standard error as `error: …`, with its hint on a line of its own; a thrown `ExitCode` ends
     /// the process without a word.
@@ -79,7 +57,7 @@ extension AsyncParsableCommand {
                 let hint = (error as? any ErrorWithExitCode)?.hint.map { "hint: \($0)\n" } ?? ""
                 Descriptor.standardError.write("error: \(error)\n\(hint)")
             }
-            endProcess(exitCode(for: error))
+            endProcess(ExitCode(of: error))
         }
     }
 
@@ -99,12 +77,11 @@ package protocol ErrorWithExitCode: Error, CustomStringConvertible {
     var hint: String? { get }
 }
 
-/// Options that do not go with each other. Thrown by `validate`, it is shown with the command's usage.
-package struct ValidationError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// What is wrong.
-    package let description: String
-    /// What is wrong: lower case, without a full stop.
-    package init(_ description: String) { self.description = description }
+/// What is wrong with a value, in lower case and without a full stop.
+struct ValidationError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
 }
 
 /// The end of a program that has nothing to run: help or a version was asked for, or the arguments are wrong.

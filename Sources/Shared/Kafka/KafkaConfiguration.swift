@@ -7,12 +7,8 @@ import Timing
 
 /// How to reach a Kafka cluster: what all clients of a process have in common.
 ///
-/// | setting | property of librdkafka |
-/// | --- | --- |
-/// | `BDA_KAFKA_BOOTSTRAP_SERVERS` | `bootstrap.servers` |
-/// | `BDA_KAFKA_SASL_PASSWORD`, `BDA_KAFKA_SSL_KEY_PASSWORD` (or `…_FILE`) | `sasl.password`, `ssl.key.password` |
-/// | `BDA_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION` | none: the file of an OAUTHBEARER token |
-/// | any other `BDA_KAFKA_<PROPERTY>` | the property in lower case, dots for underscores |
+/// The settings are those of `KafkaSetting`; any other `BDA_KAFKA_<PROPERTY>` is a property of librdkafka, in lower case
+/// and with dots for underscores.
 ///
 /// Properties on which this module's promises rest are refused. Values never show in a description: some are secrets.
 package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomReflectable {
@@ -49,22 +45,22 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
 
     /// Reads the settings above; what is wrong is recorded in `settings`, which throws when it is finished.
     package init(settings: inout SettingsReader, clientID: String) {
-        let servers = settings.string("BDA_KAFKA_BOOTSTRAP_SERVERS")
+        let servers = settings[KafkaSetting.bootstrapServers]
         var properties: [String: String] = [:]
-        for (name, value) in settings.properties(prefix: "BDA_KAFKA_").sorted(by: { $0.key < $1.key }) {
+        for (name, value) in settings.values(of: KafkaSetting.properties).sorted(by: { $0.key < $1.key }) {
             if let refusal = Self.refusal(of: name, value: value) {
                 settings.refuse(Self.setting(of: name), problem: refusal.problem, hint: refusal.hint)
             } else {
                 properties[name] = value
             }
         }
-        properties["sasl.password"] = settings.secret("BDA_KAFKA_SASL_PASSWORD").flatMap { try? $0.reveal() }
-        properties["ssl.key.password"] = settings.secret("BDA_KAFKA_SSL_KEY_PASSWORD").flatMap { try? $0.reveal() }
-        let tokenFile = settings.optionalString(Self.tokenSetting)
+        properties["sasl.password"] = settings[KafkaSetting.saslPassword].flatMap { try? $0.reveal() }
+        properties["ssl.key.password"] = settings[KafkaSetting.sslKeyPassword].flatMap { try? $0.reveal() }
+        let tokenFile = settings[KafkaSetting.tokenFile]
         self.init(bootstrapServers: servers, clientID: clientID, accepted: properties, tokenFile: tokenFile)
         if tokenFile != nil, saslMechanism != "OAUTHBEARER" {
             settings.refuse(
-                Self.tokenSetting, problem: "is for BDA_KAFKA_SASL_MECHANISM=OAUTHBEARER only",
+                KafkaSetting.tokenFile.name, problem: "is for BDA_KAFKA_SASL_MECHANISM=OAUTHBEARER only",
                 hint: "with BDA_KAFKA_SECURITY_PROTOCOL=SASL_SSL")
         }
     }
@@ -78,13 +74,11 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
         self.tokenFile = tokenFile
     }
 
-    private static let tokenSetting = "BDA_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION"
-
     /// The variables by which another process of ours reaches the same cluster in the same way. They may hold secrets.
     package var environment: [String: String] {
-        var variables = ["BDA_KAFKA_BOOTSTRAP_SERVERS": bootstrapServers]
+        var variables = [KafkaSetting.bootstrapServers.name: bootstrapServers]
         for (name, value) in properties { variables[Self.setting(of: name)] = value }
-        variables[Self.tokenSetting] = tokenFile
+        variables[KafkaSetting.tokenFile.name] = tokenFile
         return variables
     }
 
@@ -270,7 +264,7 @@ extension KafkaConfiguration {
     private func logInHint(mechanism: String, cause: String) -> String? {
         if cause.contains("Unsupported SASL mechanism") { return "set BDA_KAFKA_SASL_MECHANISM to what the broker has" }
         if mechanism == "OAUTHBEARER" {
-            return "check \(Self.tokenSetting), or the settings that begin with BDA_KAFKA_SASL_OAUTHBEARER_"
+            return "check \(KafkaSetting.tokenFile.name), or the settings that begin with BDA_KAFKA_SASL_OAUTHBEARER_"
         }
         return Self.scramHint(mechanism: mechanism, version: KafkaLibrary.version)
     }

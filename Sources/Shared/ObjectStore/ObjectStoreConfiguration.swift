@@ -2,12 +2,7 @@ import Metrics
 package import Settings
 package import Timing
 
-/// Which store is used, from the settings.
-///
-/// | setting | meaning |
-/// | --- | --- |
-/// | `BDA_OUTPUT` | `s3://bucket[/prefix]` or `file:///directory`; `s3://$BDA_S3_BUCKET` when it is not set |
-/// | `BDA_S3_…` | see `S3Configuration`; looked at for `s3://` only |
+/// Which store is used: the settings of `ObjectStoreSetting`. Those of S3 are read for `s3://` only.
 package enum ObjectStoreConfiguration: Sendable {
     /// A directory of this machine, by its absolute path.
     case files(directory: String)
@@ -17,12 +12,13 @@ package enum ObjectStoreConfiguration: Sendable {
     /// Reads the settings; what is wrong with them is told to `settings`. `environment` is the process environment, for
     /// the `AWS_…` variables.
     package init(settings: inout SettingsReader, environment: [String: String]) {
-        let output = settings.optionalString("BDA_OUTPUT") ?? "s3://\(settings.string("BDA_S3_BUCKET"))"
+        let output = settings[ObjectStoreSetting.output] ?? "s3://\(Self.bucket(&settings))"
         if output.hasPrefix("file://") {
             let path = PercentEncoding.decode(String(output.dropFirst("file://".count)))
             if path?.first != "/" {
                 settings.refuse(
-                    "BDA_OUTPUT", problem: "'\(output)' is not file:// and an absolute path", hint: "file:///directory")
+                    ObjectStoreSetting.output.name, problem: "'\(output)' is not file:// and an absolute path",
+                    hint: "file:///directory")
             }
             self = .files(directory: path ?? "/")
         } else {
@@ -32,6 +28,13 @@ package enum ObjectStoreConfiguration: Sendable {
                     bucket: place.first ?? "", prefix: place.count > 1 ? place[1] : "", settings: &settings,
                     environment: environment))
         }
+    }
+
+    /// `BDA_S3_BUCKET`, which is required where `BDA_OUTPUT` is not set.
+    private static func bucket(_ settings: inout SettingsReader) -> String {
+        if let bucket = settings[ObjectStoreSetting.bucket] { return bucket }
+        settings.requireValue(of: ObjectStoreSetting.bucket)
+        return ""
     }
 
     /// What `BDA_OUTPUT` would be set to for this place.

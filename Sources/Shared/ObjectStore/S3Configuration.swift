@@ -2,15 +2,8 @@ import Settings
 
 /// Where a bucket is and how objects are written to it.
 ///
-/// | setting | meaning |
-/// | --- | --- |
-/// | `BDA_S3_REGION` | the region that requests are signed for |
-/// | `BDA_S3_ENDPOINT` | `https://host[:port]` of another store than Amazon's; else `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL` |
-/// | `BDA_S3_PATH_STYLE` | the bucket in the path instead of the host name |
-/// | `BDA_S3_SSE`, `BDA_S3_KMS_KEY_ID` | encryption at the store, and its key for `aws:kms` and `aws:kms:dsse` |
-/// | `BDA_S3_STORAGE_CLASS`, `BDA_S3_TAGS` | storage class and tags (`key=value`) of each object |
-/// | `BDA_S3_BUCKET_OWNER` | the account that must own the bucket, sent with each request |
-/// | `AWS_…` | credentials as in the AWS SDKs; `AWS_CA_BUNDLE`; `AWS_REQUEST_CHECKSUM_CALCULATION=when_required` |
+/// Besides the settings of `ObjectStoreSetting`, the variables of the AWS SDKs are read: credentials, `AWS_CA_BUNDLE`,
+/// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `AWS_REQUEST_CHECKSUM_CALCULATION=when_required`.
 package struct S3Configuration: Sendable {
     /// The bucket's name.
     package let bucket: String
@@ -38,10 +31,11 @@ package struct S3Configuration: Sendable {
         Self.checkBucket(bucket, prefix, &settings)
         self.bucket = bucket
         self.prefix = prefix
-        region = settings.string("BDA_S3_REGION")
-        bucketOwner = settings.optionalString("BDA_S3_BUCKET_OWNER")
+        region = settings[ObjectStoreSetting.region]
+        bucketOwner = settings[ObjectStoreSetting.bucketOwner]
         if let bucketOwner, bucketOwner.count != 12 || !bucketOwner.allSatisfy(\.isASCIIDigit) {
-            settings.refuse("BDA_S3_BUCKET_OWNER", problem: "'\(bucketOwner)' is not an account's 12 digits")
+            settings.refuse(
+                ObjectStoreSetting.bucketOwner.name, problem: "'\(bucketOwner)' is not an account's 12 digits")
         }
         writeHeaders =
             Self.encryption(&settings) + Self.storageClass(&settings) + Self.tags(&settings)
@@ -51,7 +45,7 @@ package struct S3Configuration: Sendable {
             Self.endpoint(&settings, environment) ?? HTTPServer(isSecure: true, host: "s3.\(region).\(suffix)")
         // No name server knows a bucket below a number, and no certificate fits a bucket with a dot.
         usesPathStyle =
-            settings.boolean("BDA_S3_PATH_STYLE") || service.isAddress || service.isSecure && bucket.contains(".")
+            settings[ObjectStoreSetting.usesPathStyle] || service.isAddress || service.isSecure && bucket.contains(".")
         server =
             usesPathStyle
             ? service : HTTPServer(isSecure: service.isSecure, host: "\(bucket).\(service.host)", port: service.port)
@@ -63,7 +57,8 @@ package struct S3Configuration: Sendable {
 
     /// The rules that all stores share; which of BDA_OUTPUT and BDA_S3_BUCKET it came from shows in the text.
     private static func checkBucket(_ bucket: String, _ prefix: String, _ settings: inout SettingsReader) {
-        let setting = settings.optionalString("BDA_OUTPUT") == nil ? "BDA_S3_BUCKET" : "BDA_OUTPUT"
+        let setting =
+            settings[ObjectStoreSetting.output] == nil ? ObjectStoreSetting.bucket.name : ObjectStoreSetting.output.name
         let isName =
             (3...63).contains(bucket.utf8.count) && !bucket.contains("..")
             && bucket.allSatisfy { $0.isASCIIDigit || $0.isASCIILetter || $0 == "." || $0 == "-" || $0 == "_" }
@@ -80,15 +75,16 @@ package struct S3Configuration: Sendable {
     }
 
     private static func encryption(_ settings: inout SettingsReader) -> [(name: String, value: String)] {
-        let method = settings.optionalString("BDA_S3_SSE")
-        let key = settings.optionalString("BDA_S3_KMS_KEY_ID")
+        let method = settings[ObjectStoreSetting.encryption]
+        let key = settings[ObjectStoreSetting.kmsKeyID]
         var headers = method.map { [(name: "x-amz-server-side-encryption", value: $0)] } ?? []
         if let key {
             if method?.hasPrefix("aws:kms") != true {
-                settings.refuse("BDA_S3_KMS_KEY_ID", problem: "is for BDA_S3_SSE=aws:kms or aws:kms:dsse only")
+                settings.refuse(
+                    ObjectStoreSetting.kmsKeyID.name, problem: "is for BDA_S3_SSE=aws:kms or aws:kms:dsse only")
             }
             if !key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) {
-                settings.refuse("BDA_S3_KMS_KEY_ID", problem: "has characters that no key id has")
+                settings.refuse(ObjectStoreSetting.kmsKeyID.name, problem: "has characters that no key id has")
             }
             headers.append(("x-amz-server-side-encryption-aws-kms-key-id", key))
         }
@@ -96,20 +92,22 @@ package struct S3Configuration: Sendable {
     }
 
     private static func storageClass(_ settings: inout SettingsReader) -> [(name: String, value: String)] {
-        guard let name = settings.optionalString("BDA_S3_STORAGE_CLASS") else { return [] }
+        guard let name = settings[ObjectStoreSetting.storageClass] else { return [] }
         if ["GLACIER", "DEEP_ARCHIVE"].contains(name) {
             settings.refuse(
-                "BDA_S3_STORAGE_CLASS", problem: "objects of class \(name) cannot be read until they are restored",
+                ObjectStoreSetting.storageClass.name,
+                problem: "objects of class \(name) cannot be read until they are restored",
                 hint: "GLACIER_IR can")
         } else if !name.allSatisfy({ $0.isASCIILetter && $0.isUppercase || $0 == "_" }) {
-            settings.refuse("BDA_S3_STORAGE_CLASS", problem: "'\(name)' is not a storage class", hint: "STANDARD_IA")
+            settings.refuse(
+                ObjectStoreSetting.storageClass.name, problem: "'\(name)' is not a storage class", hint: "STANDARD_IA")
         }
         return [("x-amz-storage-class", name)]
     }
 
     /// S3 takes ten tags; a key has 1 to 128 characters, a value up to 256.
     private static func tags(_ settings: inout SettingsReader) -> [(name: String, value: String)] {
-        let texts = settings.list("BDA_S3_TAGS")
+        let texts = settings[ObjectStoreSetting.tags] ?? []
         if texts.isEmpty { return [] }
         var tags: [(key: String, value: String)] = []
         for text in texts {
@@ -117,20 +115,22 @@ package struct S3Configuration: Sendable {
             guard parts.count == 2, (1...128).contains(parts[0].count), parts[1].count <= 256,
                 !tags.contains(where: { $0.key == parts[0] })
             else {
-                settings.refuse("BDA_S3_TAGS", problem: "'\(text)' is not key=value with a key of its own")
+                settings.refuse(
+                    ObjectStoreSetting.tags.name, problem: "'\(text)' is not key=value with a key of its own")
                 continue
             }
             tags.append((parts[0], parts[1]))
         }
-        if tags.count > 10 { settings.refuse("BDA_S3_TAGS", problem: "\(tags.count) tags, S3 takes 10") }
+        if tags.count > 10 { settings.refuse(ObjectStoreSetting.tags.name, problem: "\(tags.count) tags, S3 takes 10") }
         let pairs = tags.map { "\(PercentEncoding.encode($0.key))=\(PercentEncoding.encode($0.value))" }
         return [("x-amz-tagging", pairs.joined(separator: "&"))]
     }
 
     private static func endpoint(_ settings: inout SettingsReader, _ environment: [String: String]) -> HTTPServer? {
-        if let url = settings.optionalString("BDA_S3_ENDPOINT") {
+        if let url = settings[ObjectStoreSetting.endpoint] {
             if let server = HTTPServer(url: url) { return server }
-            settings.refuse("BDA_S3_ENDPOINT", problem: "'\(url)' is not https://host or https://host:port")
+            settings.refuse(
+                ObjectStoreSetting.endpoint.name, problem: "'\(url)' is not https://host or https://host:port")
             return nil
         }
         for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] {

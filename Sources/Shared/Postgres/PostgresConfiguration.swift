@@ -1,13 +1,6 @@
 package import Settings
 
-/// Where the warehouse is and who we are there.
-///
-/// | setting | meaning |
-/// | --- | --- |
-/// | `BDA_DB_HOST`, `BDA_DB_PORT`, `BDA_DB_NAME` | the server; a host that begins with `/` is a socket's folder |
-/// | `BDA_DB_USER`, `BDA_DB_PASSWORD` (`_FILE`) | the role |
-/// | `BDA_DB_SSLMODE`, `BDA_DB_SSLROOTCERT` | as libpq's `sslmode` and `sslrootcert` |
-/// | `BDA_DB_CONNECT_TIMEOUT_SECONDS` | for each address of the host |
+/// The address of the warehouse and the role to log in as: the settings of `PostgresSetting`.
 package struct PostgresConfiguration: Sendable {
     /// The server, or a socket's folder.
     package var host: String
@@ -39,18 +32,18 @@ package struct PostgresConfiguration: Sendable {
 
     /// Reads the `BDA_DB_*` settings.
     package init(settings: inout SettingsReader) {
-        host = settings.string("BDA_DB_HOST")
-        port = settings.integer("BDA_DB_PORT")
-        database = settings.string("BDA_DB_NAME")
-        user = settings.string("BDA_DB_USER")
-        password = settings.secret("BDA_DB_PASSWORD")
-        sslMode = settings.string("BDA_DB_SSLMODE")
-        sslRootCertificate = settings.optionalString("BDA_DB_SSLROOTCERT")
-        connectTimeoutSeconds = settings.integer("BDA_DB_CONNECT_TIMEOUT_SECONDS")
+        host = settings[PostgresSetting.host]
+        port = settings[PostgresSetting.port]
+        database = settings[PostgresSetting.database]
+        user = settings[PostgresSetting.user]
+        password = settings[PostgresSetting.password]
+        sslMode = settings[PostgresSetting.sslMode]
+        sslRootCertificate = settings[PostgresSetting.sslRootCertificate]
+        connectTimeoutSeconds = settings[PostgresSetting.connectTimeoutSeconds]
         // libpq then takes a refused certificate as a reason to go on without encryption.
         if sslRootCertificate != nil, ["disable", "allow", "prefer"].contains(sslMode) {
             settings.refuse(
-                "BDA_DB_SSLROOTCERT", problem: "protects nothing with BDA_DB_SSLMODE=\(sslMode)",
+                PostgresSetting.sslRootCertificate.name, problem: "protects nothing with BDA_DB_SSLMODE=\(sslMode)",
                 hint: "set BDA_DB_SSLMODE=verify-full")
         }
     }

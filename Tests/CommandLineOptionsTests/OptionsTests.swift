@@ -1,7 +1,7 @@
+import TestSupport
 import Testing
 
 @testable import CommandLineOptions
-@testable import Settings
 
 struct OptionsTests {
     private func exit(_ arguments: String...) -> CommandExit? {
@@ -17,36 +17,30 @@ struct OptionsTests {
 
     @Test func valuesOfEveryKindArriveInBothSpellings() throws {
         let spaced = try run(
-            "run", "--date", "2026-03-31", "--part-count", "4", "--mode", "slow", "--day", "7", "--dry-run", "file.sql",
-            "--output", "-")
+            "run", "--date", "2026-03-31", "--part-count", "4", "--dry-run", "file.sql", "second.sql", "--output", "-")
         let attached = try run(
-            "run", "file.sql", "--date=2026-03-31", "--part-count=4", "--mode=slow", "--day=7", "--dry-run",
-            "--output=-")
+            "run", "file.sql", "second.sql", "--date=2026-03-31", "--part-count=4", "--dry-run", "--output=-")
         for command in [spaced, attached] {
-            #expect(command.common.date == "2026-03-31")
+            #expect(command.date == "2026-03-31")
             #expect(command.partCount == 4)
-            #expect(command.mode == .slow)
-            #expect(command.day?.number == 7)
             #expect(command.dryRun)
             #expect(command.file == "file.sql")
-            #expect(command.second == nil)
+            #expect(command.second == "second.sql")
             #expect(command.output == "-")
         }
     }
 
     @Test func defaultsHoldWhereNothingIsGiven() throws {
-        let command = try run("run", "f", "--output", "o")
-        #expect(command.common.date == nil)
+        let command = try run("run", "f", "g", "--output", "o")
+        #expect(command.date == nil)
         #expect(command.partCount == 16)
-        #expect(command.mode == .fast)
-        #expect(command.day == nil)
         #expect(!command.dryRun)
     }
 
     @Test func aValueMayBeEmptyOrHoldAnEqualsSignOrBeginWithADash() throws {
-        #expect(try run("run", "f", "--output=a=b").output == "a=b")
-        #expect(try run("run", "f", "--output=").output == "")
-        #expect(try run("run", "f", "--output", "o", "--part-count", "-3").partCount == -3)
+        #expect(try run("run", "f", "g", "--output=a=b").output == "a=b")
+        #expect(try run("run", "f", "g", "--output=").output == "")
+        #expect(try run("run", "f", "g", "--output", "o", "--part-count", "-3").partCount == -3)
         #expect(try run("run", "--output", "o", "--", "--file", "-x").file == "--file")
         #expect(try run("run", "--output", "o", "--", "--file", "-x").second == "-x")
     }
@@ -56,18 +50,18 @@ struct OptionsTests {
         (["run", "f", "--partitons=1"], "unknown option '--partitons'; did you mean '--partitions'?"),
         (["run", "f", "--zzzzzz"], "unknown option '--zzzzzz'"),
         (["run", "f", "-d"], "unknown option '-d'"),
-        (["run", "f", "--output"], "'--output <dir>' needs a value"),
-        (["run", "f", "--output", "--dry-run"], "'--output <dir>' needs a value"),
-        (["run", "f"], "'--output <dir>' is missing"),
+        (["run", "f", "--output"], "'--output <output>' needs a value"),
+        (["run", "f", "--output", "--dry-run"], "'--output <output>' needs a value"),
+        (["run", "f", "g"], "'--output <output>' is missing"),
         (["run", "--output", "o"], "'<file>' is missing"),
+        (["run", "f", "--output", "o"], "'<second>' is missing"),
         (["run", "f", "g", "h", "--output", "o"], "unexpected argument 'h'"),
         (["run", "f", "--dry-run=yes"], "'--dry-run' takes no value"),
         (["run", "f", "--output", "a", "--output=b"], "'--output' is given twice"),
-        (["run", "f", "--part-count", "four"], "invalid value 'four' for '--part-count <n>'; allowed: a whole number"),
-        (["run", "f", "--mode", "medium"], "invalid value 'medium' for '--mode <mode>'; allowed: fast, slow"),
-        (["run", "f", "--day", "32"], "invalid value '32' for '--day <day>'; a day is from 1 to 31"),
-        (["run", "f", "--output", "o", "--date", "never"], "--date never will not do"),
-        (["run", "f", "--output", "o", "--part-count", "0"], "--part-count is positive"),
+        (
+            ["run", "f", "--part-count", "four"],
+            "invalid value 'four' for '--part-count <part-count>'; allowed: a whole number"
+        ),
         (["rnu"], "unknown command 'rnu'; did you mean 'run'?"),
         (["frobnicate"], "unknown command 'frobnicate'; there are run, stop"),
         (["--date", "x"], "unknown option '--date'"),
@@ -116,8 +110,8 @@ struct OptionsTests {
             help.text == """
                 Run a file.
 
-                usage: bda-tool run <file> [<second>] [--date <date>] [--partitions <partitions>] [--part-count <n>]
-                                    [--mode <mode>] [--day <day>] --output <dir> [--dry-run]
+                usage: bda-tool run <file> <second> [--date <date>] [--partitions <partitions>]
+                                    [--part-count <part-count>] --output <output> [--dry-run]
 
                 Arguments:
                   <file>    the file
@@ -126,11 +120,9 @@ struct OptionsTests {
                 Options:
                   --date <date>              the business date
                   --partitions <partitions>  customer buckets: 'a' [b] c
-                  --part-count <n>           parts, of which there are many and whose number is worth some words
+                  --part-count <part-count>  parts, of which there are many and whose number is worth some words
                                              (default: 16)
-                  --mode <mode>              how fast (fast, slow; default: fast)
-                  --day <day>                a day of the month
-                  --output <dir>             where to (required)
+                  --output <output>          where to (required)
                   --dry-run                  change nothing
                   -h, --help                 show this help
                   --version                  show the version
@@ -143,7 +135,7 @@ struct OptionsTests {
         #expect(exit("run", "-h") == help)
         #expect(exit("help", "run") == help)
         #expect(exit("run", "--wrong", "--help") == help)
-        #expect(exit("run", "--output", "o", "--", "--help") == nil)
+        #expect(exit("run", "--output", "o", "--", "--help", "g") == nil)
     }
 
     @Test func versionIsTheProgramsAtEveryLevel() {
@@ -157,12 +149,11 @@ struct OptionsTests {
         #expect(throws: CommandExit.self) { _ = try Tool.Stop.parseAsRoot(["--help"]) }
     }
 
-    @Test func exitCodesOfErrorsThatTheModuleKnows() {
+    @Test func theExitCodeOfAnErrorIsItsOwnElseThatOfABug() {
         struct Unknown: Error {}
-        #expect(Tool.exitCode(for: ExitCode.dateHeld) == .dateHeld)
-        #expect(Tool.exitCode(for: SettingsError(problems: [])) == .usage)
-        #expect(Tool.exitCode(for: ValidationError("x")) == .usage)
-        #expect(Tool.exitCode(for: Unknown()) == .bug)
+        #expect(ExitCode(of: ExitCode.dateHeld) == .dateHeld)
+        #expect(ExitCode(of: Tool.StopError()) == .storeUnavailable)
+        #expect(ExitCode(of: Unknown()) == .bug)
     }
 }
 
@@ -204,56 +195,15 @@ struct CommandMainTests {
     }
 }
 
-/// What an exit test's process wrote.
-enum ChildOutput {
-    static func standardOutput(_ result: ExitTest.Result?) -> String {
-        String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
-    }
-
-    static func standardError(_ result: ExitTest.Result?) -> String {
-        String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
-    }
-}
-
 /// A program with every kind of option.
 struct Tool: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bda-tool", abstract: "Does things.", subcommands: [Run.self, Stop.self])
 
-    static func exitCode(for error: any Error) -> ExitCode {
-        switch error {
-        case is StopError: .storeUnavailable
-        case let code as ExitCode: code
-        case is SettingsError, is ValidationError: .usage
-        default: .bug
-        }
-    }
-
-    enum Mode: String, CaseIterable, ExpressibleByArgument { case fast, slow }
-
-    struct Day {
-        let number: Int
-        init(_ text: String) throws {
-            guard let number = Int(text), (1...31).contains(number) else {
-                throw ValidationError("a day is from 1 to 31")
-            }
-            self.number = number
-        }
-    }
-
     struct StopError: ErrorWithExitCode {
-        let exitCode = ExitCode.bug
+        let exitCode = ExitCode.storeUnavailable
         var description: String { "unable to stop: it goes on" }
         var hint: String? { "wait" }
-    }
-
-    struct Common: ParsableArguments {
-        @Option(help: "the business date") var date: String?
-        @Option(help: ArgumentHelp("customer buckets: 'a' [b] c")) var partitions: Int?
-
-        mutating func validate() throws {
-            if date == "never" { throw ValidationError("--date never will not do") }
-        }
     }
 
     struct Run: AsyncParsableCommand {
@@ -264,20 +214,13 @@ struct Tool: AsyncParsableCommand {
                   bda-tool run charges.sql --output out
                 """)
 
-        @Argument(help: "the file", completion: .file) var file: String
-        @Argument(help: "another file") var second: String?
-        @OptionGroup var common: Common
-        @Option(
-            help: ArgumentHelp("parts, of which there are many and whose number is worth some words", valueName: "n"))
-        var partCount = 16
-        @Option(help: "how fast") var mode = Mode.fast
-        @Option(help: "a day of the month", transform: Day.init) var day: Day?
-        @Option(help: ArgumentHelp("where to", valueName: "dir"), completion: .directory) var output: String
+        @Argument(help: "the file") var file: String
+        @Argument(help: "another file") var second: String
+        @Option(help: "the business date") var date: String?
+        @Option(help: "customer buckets: 'a' [b] c") var partitions: Int?
+        @Option(help: "parts, of which there are many and whose number is worth some words") var partCount = 16
+        @Option(help: "where to") var output: String
         @Flag(help: "change nothing") var dryRun = false
-
-        mutating func validate() throws {
-            if partCount == 0 { throw ValidationError("--part-count is positive") }
-        }
 
         mutating func run() async throws {}
     }

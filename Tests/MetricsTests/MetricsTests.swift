@@ -2,7 +2,6 @@ import Foundation
 import Testing
 
 @testable import Metrics
-@testable import Timing
 
 struct MetricsTests {
     private let registry = MetricsRegistry()

@@ -1,8 +1,13 @@
 import Foundation
 import Glibc
+import Kafka
+import Logging
+import ObjectStore
+import Postgres
+import ProgramSettings
+import TestSupport
 import Testing
 
-@testable import ServiceLifecycle
 @testable import Settings
 
 struct SettingsTests {
@@ -16,43 +21,43 @@ struct SettingsTests {
     }
 
     private func problems(_ environment: [String: String]) -> [String] {
-        problems(SettingsReader(environment: environment))
+        problems(SettingsReader(programs: environment))
     }
 
     @Test func defaultsAreThoseOfTheCatalogue() throws {
-        var reader = SettingsReader(environment: ["PATH": "/bin", "BDA_DB_HOST": "db"])
-        #expect(reader.string("BDA_DB_HOST") == "db")
-        #expect(reader.integer("BDA_DB_PORT") == 5432)
-        #expect(reader.string("BDA_DB_NAME") == "octopus")
-        #expect(reader.string("BDA_DB_USER") == "billing_aggregator")
-        #expect(reader.integer("BDA_DB_MAX_CONNS") == 4)
-        #expect(reader.string("BDA_S3_REGION") == "eu-central-1")
-        #expect(reader.list("BDA_SYSTEMS") == ["tripica", "bookkeeper"])
-        #expect(reader.integer("BDA_MAX_ROW_SIZE_FILE") == 1_000_000)
-        #expect(reader.string("BDA_CUTOFF_TIME") == "05:00")
-        #expect(reader.boolean("BDA_S3_PATH_STYLE") == false)
-        #expect(reader.optionalString("BDA_DEADLINE") == nil)
-        #expect(reader.optionalInteger("BDA_COMPRESSION_LEVEL") == nil)
-        #expect(reader.secret("BDA_DB_PASSWORD") == nil)
+        var reader = SettingsReader(programs: ["PATH": "/bin", "BDA_DB_HOST": "db"])
+        #expect(reader[PostgresSetting.host] == "db")
+        #expect(reader[PostgresSetting.port] == 5432)
+        #expect(reader[PostgresSetting.database] == "octopus")
+        #expect(reader[PostgresSetting.user] == "billing_aggregator")
+        #expect(reader[PostgresSetting.maximumConnections] == 4)
+        #expect(reader[ObjectStoreSetting.region] == "eu-central-1")
+        #expect(reader[RunSetting.systems] == ["tripica", "bookkeeper"])
+        #expect(reader[RunSetting.maximumRowsPerFile] == 1_000_000)
+        #expect(reader[RunSetting.cutoffTime] == TimeOfDay(hour: 5, minute: 0))
+        #expect(reader[ObjectStoreSetting.usesPathStyle] == false)
+        #expect(reader[RunSetting.deadline] == nil)
+        #expect(reader[RunSetting.compressionLevel] == nil)
+        #expect(reader[PostgresSetting.password] == nil)
         try reader.finish()
     }
 
     @Test func everyDefaultIsAllowed() {
-        for setting in SettingDefinition.catalogue {
+        for setting in SettingCatalogue.programs.settings {
             if let value = setting.defaultValue { #expect(setting.accepts(value), "\(setting.name)") }
-            #expect((setting.defaultValue == nil) != (setting.without == nil), "\(setting.name)")
+            #expect((setting.defaultValue == nil) != (setting.whenUnset == nil), "\(setting.name)")
         }
     }
 
     @Test func allProblemsAreNamedAtOnceInTheCataloguesOrder() throws {
-        var reader = SettingsReader(environment: [
+        var reader = SettingsReader(programs: [
             "BDA_PARTITIONS": "0", "BDA_ENVIRONMENT": "production", "BDA_TIME_ZONE": "Europe/Atlantis",
             "BDA_CUTOFF_TIME": "24:00", "BDA_UPLOAD_PART_BYTES": "1024", "BDA_S3_PATH_STYLE": "yes",
             "BDA_PARTITONS": "4", "BDA_DB_PASSWRD": "hunter2",
         ])
-        _ = reader.string("BDA_CLIENT_ID")
-        _ = reader.string("BDA_ENVIRONMENT")
-        #expect(reader.integer("BDA_PARTITIONS") == 16)
+        _ = reader[ProgramSetting.clientID]
+        _ = reader[ProgramSetting.deployment]
+        #expect(reader[RunSetting.partitions] == 16)
         reader.refuse("BDA_KAFKA_GROUP_ID", problem: "is ours", hint: "remove it")
         let error = #expect(throws: SettingsError.self) { try reader.finish() }
         #expect(
@@ -99,19 +104,19 @@ struct SettingsTests {
     }
 
     @Test func anEmptyVariableIsAsOneThatIsNotSet() throws {
-        var reader = SettingsReader(environment: [
+        var reader = SettingsReader(programs: [
             "BDA_PARTITIONS": "", "BDA_KAFKA_SECURITY_PROTOCOL": "", "BDA_TYPO": "",
         ])
-        #expect(reader.integer("BDA_PARTITIONS") == 16)
-        #expect(reader.properties(prefix: "BDA_KAFKA_").isEmpty)
+        #expect(reader[RunSetting.partitions] == 16)
+        #expect(reader.values(of: KafkaSetting.properties).isEmpty)
         try reader.finish()
     }
 
     @Test func aMissingSettingIsNamedOnce() {
-        var reader = SettingsReader(environment: ["BDA_ENVIRONMENT": "live"])
-        _ = reader.string("BDA_DB_HOST")
-        _ = reader.string("BDA_DB_HOST")
-        _ = reader.string("BDA_ENVIRONMENT")
+        var reader = SettingsReader(programs: ["BDA_ENVIRONMENT": "live"])
+        _ = reader[PostgresSetting.host]
+        _ = reader[PostgresSetting.host]
+        _ = reader[ProgramSetting.deployment]
         #expect(
             problems(reader) == [
                 "BDA_ENVIRONMENT: 'live' is not allowed; allowed: dev, stage, prod",
@@ -119,25 +124,25 @@ struct SettingsTests {
             ])
     }
 
-    @Test func aSettingThatNobodyAsksForIsCheckedButNotRequired() {
+    @Test func aSettingThatIsNotReadIsCheckedButNotRequired() {
         #expect(problems(["BDA_WORKER_SLOTS": "none"]).count == 1)
         #expect(problems([:]) == [])
     }
 
     @Test func listsLoseSpacesAndEmptyTexts() {
-        let reader = SettingsReader(environment: ["BDA_SYSTEMS": " tripica , ,bookkeeper,"])
-        #expect(reader.list("BDA_SYSTEMS") == ["tripica", "bookkeeper"])
-        #expect(reader.list("BDA_S3_TAGS") == [])
+        var reader = SettingsReader(programs: ["BDA_SYSTEMS": " tripica , ,bookkeeper,"])
+        #expect(reader[RunSetting.systems] == ["tripica", "bookkeeper"])
+        #expect(reader[ObjectStoreSetting.tags] == nil)
     }
 
     @Test func kafkaVariablesThatAreNoSettingsAreProperties() throws {
-        let reader = SettingsReader(environment: [
+        let reader = SettingsReader(programs: [
             "BDA_KAFKA_BOOTSTRAP_SERVERS": "k:9092", "BDA_KAFKA_SSL_CA_LOCATION": "/ca.pem",
             "BDA_KAFKA_SECURITY_PROTOCOL": "SSL", "BDA_KAFKA_SASL_PASSWORD": "p",
             "BDA_KAFKA_SSL_KEY_PASSWORD_FILE": "/run/secrets/p",
         ])
         #expect(
-            reader.properties(prefix: "BDA_KAFKA_") == ["ssl.ca.location": "/ca.pem", "security.protocol": "SSL"])
+            reader.values(of: KafkaSetting.properties) == ["ssl.ca.location": "/ca.pem", "security.protocol": "SSL"])
         try reader.finish()
     }
 
@@ -167,23 +172,11 @@ struct SettingsTests {
         ])
         #expect(
             found == [
-                "BDA_DB_PORT: Kubernetes set this for the Service 'bda-db'; it is no setting "
+                "BDA_DB_PORT: Kubernetes set this for the Service 'bda-db'; it is not a setting "
                     + "(set enableServiceLinks: false in the pod's spec)",
-                "BDA_KAFKA_PORT: Kubernetes set this for the Service 'bda-kafka'; it is no setting "
+                "BDA_KAFKA_PORT: Kubernetes set this for the Service 'bda-kafka'; it is not a setting "
                     + "(set enableServiceLinks: false in the pod's spec)",
             ])
-    }
-
-    @Test func anOptionStandsForASetting() throws {
-        var reader = SettingsReader(environment: ["BDA_PARTITIONS": "wrong"])
-        reader.override("BDA_PARTITIONS", with: "8", option: "--partitions")
-        reader.override("BDA_SYSTEMS", with: nil, option: "--systems")
-        #expect(reader.integer("BDA_PARTITIONS") == 8)
-        #expect(reader.list("BDA_SYSTEMS") == ["tripica", "bookkeeper"])
-        try reader.finish()
-        reader.override("BDA_PARTITIONS", with: "2000", option: "--partitions")
-        #expect(reader.integer("BDA_PARTITIONS") == 16)
-        #expect(problems(reader) == ["--partitions: '2000' is not allowed; allowed: a whole number from 1 to 1024"])
     }
 
     @Test func variablesOfTheTestSuiteAreLeftAlone() {
@@ -217,17 +210,18 @@ struct SecretTests {
         try body(file.path)
     }
 
-    @Test(arguments: ["BDA_DB_PASSWORD", "BDA_KAFKA_SASL_PASSWORD", "BDA_KAFKA_SSL_KEY_PASSWORD"])
-    func aSecretComesFromItsVariableOrItsFile(_ name: String) throws {
-        var reader = SettingsReader(environment: [name: "p@ss word\n"])
-        #expect(try reader.secret(name)?.reveal() == "p@ss word\n")
+    @Test(arguments: [PostgresSetting.password, KafkaSetting.saslPassword, KafkaSetting.sslKeyPassword])
+    func aSecretComesFromItsVariableOrItsFile(_ setting: Setting<Secret?>) throws {
+        let name = setting.name
+        var reader = SettingsReader(programs: [name: "p@ss word\n"])
+        #expect(try reader[setting]?.reveal() == "p@ss word\n")
         try reader.finish()
         for (text, expected) in [
             ("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s\n\n", "s\n"), ("s3cret", "s3cret"),
         ] {
             try withFile(Array(text.utf8)) { path in
-                var reader = SettingsReader(environment: ["\(name)_FILE": path])
-                #expect(try reader.secret(name)?.reveal() == expected)
+                var reader = SettingsReader(programs: ["\(name)_FILE": path])
+                #expect(try reader[setting]?.reveal() == expected)
                 try reader.finish()
             }
         }
@@ -235,8 +229,8 @@ struct SecretTests {
 
     @Test func aSecretsFileIsReadEachTimeTheSecretIsRevealed() throws {
         try withFile(Array("first\n".utf8)) { path in
-            var reader = SettingsReader(environment: ["BDA_DB_PASSWORD_FILE": path])
-            let found = reader.secret("BDA_DB_PASSWORD")
+            var reader = SettingsReader(programs: ["BDA_DB_PASSWORD_FILE": path])
+            let found = reader[PostgresSetting.password]
             let secret = try #require(found)
             try reader.finish()
             #expect(try secret.reveal() == "first")
@@ -255,19 +249,18 @@ struct SecretTests {
 
     @Test func onlyTheThreeSecretsHaveAFile() {
         #expect(
-            SettingDefinition.catalogue.filter(\.hasFile).map(\.name)
-                == ["BDA_DB_PASSWORD", "BDA_KAFKA_SASL_PASSWORD", "BDA_KAFKA_SSL_KEY_PASSWORD"])
-        #expect(SettingDefinition.catalogue.filter(\.isSecret).map(\.hasFile) == [true, true, true])
+            SettingCatalogue.programs.settings.compactMap(\.fileName)
+                == ["BDA_DB_PASSWORD_FILE", "BDA_KAFKA_SASL_PASSWORD_FILE", "BDA_KAFKA_SSL_KEY_PASSWORD_FILE"])
         let error = #expect(throws: SettingsError.self) {
-            try SettingsReader(environment: ["BDA_DB_USER_FILE": "/x"]).finish()
+            try SettingsReader(programs: ["BDA_DB_USER_FILE": "/x"]).finish()
         }
         #expect(error?.problems.first?.problem == "there is no such setting")
     }
 
     @Test func whatIsWrongWithAFileIsSaidWithoutItsContents() throws {
         func problem(_ environment: [String: String]) -> String {
-            var reader = SettingsReader(environment: environment)
-            #expect(reader.secret("BDA_DB_PASSWORD") == nil)
+            var reader = SettingsReader(programs: environment)
+            #expect(reader[PostgresSetting.password] == nil)
             do throws(SettingsError) { try reader.finish() } catch { return error.description }
             return ""
         }
@@ -292,7 +285,7 @@ struct SecretTests {
             "BDA_S3_ENDPOINT": "https://user:hunter2@example.com", "BDA_DB_PASWORD": "hunter2",
             "BDA_HTTP_PORT": "x\u{1B}[2J",
         ]
-        let error = #expect(throws: SettingsError.self) { try SettingsReader(environment: environment).finish() }
+        let error = #expect(throws: SettingsError.self) { try SettingsReader(programs: environment).finish() }
         #expect(error?.problems.count == 3)
         #expect(error?.description.contains("hunter2") == false)
         #expect(error?.description.contains("\u{1B}") == false)
@@ -312,7 +305,7 @@ struct SettingCatalogueTests {
             COMPRESSION COMPRESSION_LEVEL LOG_FORMAT HTTP_PORT KAFKA_SASL_PASSWORD KAFKA_SSL_KEY_PASSWORD
             KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION
             """.split(whereSeparator: \.isWhitespace).map { "BDA_\($0)" }
-        #expect(Set(SettingDefinition.catalogue.map(\.name)) == Set(names))
+        #expect(Set(SettingCatalogue.programs.settings.map(\.name)) == Set(names))
     }
 
     @Test func defaultsAreTheDesigns() {
@@ -329,20 +322,49 @@ struct SettingCatalogueTests {
             "JOBS_TOPIC_PARTITIONS": "64", "OUTPUT_PREFIX": "billing", "UPLOAD_PART_BYTES": "8388608",
             "COMPRESSION": "none", "LOG_FORMAT": "text", "HTTP_PORT": "0",
         ]
-        for setting in SettingDefinition.catalogue {
+        for setting in SettingCatalogue.programs.settings {
             #expect(setting.defaultValue == defaults[String(setting.name.dropFirst(4))], "\(setting.name)")
         }
     }
 
-    @Test func theReferenceTableNamesEachSettingWithItsDefault() {
-        let table = SettingDefinition.referenceTable
-        for setting in SettingDefinition.catalogue {
-            #expect(table.contains("\n  \(setting.name)"), "\(setting.name)")
-            #expect(table.contains(setting.meaning))
-            if let value = setting.defaultValue { #expect(table.contains("default \(value)\n"), "\(setting.name)") }
+    @Test func theHelpNamesEachSettingWithItsDefault() {
+        let text = SettingCatalogue.programs.helpText
+        for setting in SettingCatalogue.programs.settings {
+            #expect(text.contains("\n  \(setting.name)"), "\(setting.name)")
+            if let value = setting.defaultValue { #expect(text.contains("default: \(value)\n"), "\(setting.name)") }
         }
-        #expect(table.contains("BDA_DB_PASSWORD or BDA_DB_PASSWORD_FILE"))
-        #expect(table.contains("BDA_KAFKA_<PROPERTY>"))
-        #expect(table.split(separator: "\n").allSatisfy { $0.count <= 120 })
+        #expect(text.contains("BDA_DB_PASSWORD or BDA_DB_PASSWORD_FILE"))
+        #expect(text.contains("BDA_KAFKA_<PROPERTY>"))
+        #expect(text.split(separator: "\n").allSatisfy { $0.count <= 100 })
+    }
+
+    /// README's table is the one that the catalogue makes. When it differs, the message holds the text to put there.
+    @Test func readmeHasTheTableOfTheCatalogue() throws {
+        let readme = try String(contentsOfFile: Repository.path("README.md"), encoding: .utf8)
+        let table = SettingCatalogue.programs.markdownTable
+        #expect(readme.contains(table), "put this table under 'Settings' in README.md:\n\(table)")
+    }
+
+    /// A setting that no source file reads has no effect.
+    @Test func eachDeclaredSettingIsRead() throws {
+        let sources = try Repository.swiftFiles(under: "Sources").map {
+            try String(contentsOfFile: $0, encoding: .utf8)
+        }
+        for type in [
+            "ProgramSetting", "RunSetting", "WorkerSetting", "PostgresSetting", "KafkaSetting", "ObjectStoreSetting",
+        ] {
+            let declaration = try #require(sources.first { $0.contains("enum \(type) {") })
+            let names = declaration.matches(of: /static let (\w+) = Setting\(/).map { String($0.1) }
+            #expect(!names.isEmpty)
+            for name in names {
+                #expect(sources.contains { $0.contains("[\(type).\(name)]") }, "\(type).\(name) is never read")
+            }
+        }
+    }
+}
+
+extension SettingsReader {
+    fileprivate init(programs environment: [String: String]) {
+        self.init(environment: environment, catalogue: .programs)
     }
 }

@@ -1,5 +1,6 @@
 import BlockingIO
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Logging
