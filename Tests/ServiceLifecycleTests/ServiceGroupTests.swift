@@ -257,7 +257,7 @@ struct ServiceGroupTests {
                             // A task of its own does not see the cancellation.
                             await Task { try? await never.wait() }.value
                         })
-                ], cancelLimit: .milliseconds(50), logger: Logger(label: "child"))
+                ], cancelLimit: .milliseconds(50), abortCode: 31, logger: Logger(label: "child"))
             _ = try await group.run()
         }
         #expect(ChildOutput.standardError(result).contains("service=deaf exit_code=31"))
