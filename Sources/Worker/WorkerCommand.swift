@@ -18,10 +18,10 @@ struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bda-worker",
         abstract:
-            "Takes jobs of business dates from Kafka and the ledger, runs their SQL, and uploads what they export.",
+            "Takes jobs from Kafka and the ledger, runs their SQL, and uploads the exported files.",
         discussion: """
-            Settings come from the environment; --settings lists them all. Start as many as you like. SIGTERM: no new job,
-            running ones get BDA_DRAIN_SECONDS, then they are interrupted and given back.
+            Settings come from the environment; --settings lists them all. Any number of workers can run. After SIGTERM a
+            worker takes no more jobs; running jobs have BDA_DRAIN_SECONDS to finish, then they are given back.
 
             \(ExitCode.helpText([
                 .completed, .bug, .usage, .setupNeeded, .databaseUnavailable, .kafkaUnavailable, .storeUnavailable,
@@ -32,10 +32,10 @@ struct WorkerCommand: AsyncParsableCommand {
               BDA_WORKER_SLOTS=4 BDA_DB_MAX_CONNS=6 bda-worker
             """)
 
-    @Flag(help: "List all settings with their defaults, and do nothing else.")
+    @Flag(help: "List all settings with their defaults.")
     var settings = false
 
-    @Flag(help: "End when the process that started this one has ended.")
+    @Flag(help: "End when the parent process has ended.")
     var exitWithParent = false
 
     mutating func run() async throws {

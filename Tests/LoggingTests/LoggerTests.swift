@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -31,7 +32,8 @@ struct LoggerTests {
     @Test func jsonLineParsesAndNumbersAreNumbers() throws {
         let lines = try LogCapture.lines(.json, .info) { handler in
             Logger(label: "bda.worker", handler: handler).warning(
-                "part written", metadata: [.rows: "1000000", .bytes: "9007199254740993", .key: "a/b", .code: "40001"])
+                "part written",
+                metadata: [.rows: "1000000", .bytes: "9007199254740993", .bucket: "a/b", .code: "40001"])
         }
         let object = try LogCapture.object(try #require(lines.first))
         #expect(object["level"] as? String == "warn")
@@ -39,7 +41,7 @@ struct LoggerTests {
         #expect(object["message"] as? String == "part written")
         #expect((object["rows"] as? NSNumber)?.int64Value == 1_000_000)
         #expect((object["bytes"] as? NSNumber)?.int64Value == 9_007_199_254_740_993)
-        #expect(object["key"] as? String == "a/b")
+        #expect(object["bucket"] as? String == "a/b")
         // A code is a text even where all its characters are digits.
         #expect(object["code"] as? String == "40001")
         #expect(object.count == 8)
@@ -108,7 +110,7 @@ struct LoggerTests {
                 group.addTask {
                     let logger = Logger(label: "l", handler: capture.handler)
                     for line in 0..<50 {
-                        logger.info("m", metadata: [.slot: "\(task)", .line: "\(line)", .detail: "\(text)"])
+                        logger.info("m", metadata: [.attempt: "\(task)", .count: "\(line)", .detail: "\(text)"])
                     }
                 }
             }
@@ -151,6 +153,27 @@ struct LoggerTests {
         close(ends[0])
         Logger(label: "l", handler: StreamLogHandler(format: .text, level: .info, descriptor: ends[1])).info("m")
         close(ends[1])
+    }
+
+    /// A reader that has stopped delays the program by the limit once, and is told how much it has missed.
+    @Test(.timeLimit(.minutes(1))) func aReaderThatHasStoppedStopsNoJob() throws {
+        var ends: [Int32] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        defer { for end in ends { close(end) } }
+        let handler = StreamLogHandler(
+            format: .text, level: .info, descriptor: ends[1], stallLimit: .milliseconds(50))
+        let logger = Logger(label: "l", handler: handler)
+        let text = String(repeating: "x", count: 1000)
+        for _ in 0..<1000 { logger.info("m", metadata: [.detail: "\(text)"]) }
+
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        let before = String(decoding: buffer[..<read(ends[0], &buffer, buffer.count)], as: UTF8.self)
+        let written = before.split(separator: "\n").filter { $0.hasSuffix("x") }.count
+        #expect((1..<1000).contains(written))
+        logger.info("after")
+        let after = String(decoding: buffer[..<read(ends[0], &buffer, buffer.count)], as: UTF8.self)
+        #expect(after.contains("log lines were dropped because the reader was too slow count="))
+        #expect(after.hasSuffix("l: after\n"))
     }
 }
 

@@ -7,10 +7,10 @@ import Ledger
 struct CancelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cancel",
-        abstract: "Ends a date's open run; nothing that BI follows has changed.",
+        abstract: "Ends the open run of a date; published data stays as it is.",
         discussion: """
-            Its workers stop within two seconds. A run that is published already cannot be cancelled: finish it
-            with 'run', then run the date again with --new.
+            The jobs of the run stop within two seconds. A published run cannot be cancelled: finish it with 'run',
+            then run the date again with --new.
 
             EXAMPLES
               bda-coordinator cancel --date 2026-03-31

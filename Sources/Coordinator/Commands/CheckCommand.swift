@@ -27,7 +27,7 @@ struct CheckCommand: AsyncParsableCommand {
     @Flag(help: "Plan every script in the database.")
     var database = false
 
-    @Flag(help: "List all settings, and do nothing else.")
+    @Flag(help: "List all settings with their defaults.")
     var settings = false
 
     mutating func run() async throws {

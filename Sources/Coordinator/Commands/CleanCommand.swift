@@ -13,19 +13,19 @@ import Timing
 struct CleanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clean",
-        abstract: "Removes what dead runs left, and what BDA_RETENTION_DAYS no longer keeps.",
+        abstract: "Removes the remains of failed and cancelled runs, and runs older than BDA_RETENTION_DAYS.",
         discussion: """
-            Dead runs leave schemas that no view shows, files that no manifest names, and uploads that were never finished;
-            an upload counts as dead when its run has ended, and in any case when it is older than a day. With BDA_RETENTION_DAYS, exports, manifests and ledger
-            rows of dates that lie more days than that before the newest complete date go too. What the newest `latest.json`
-            names is never removed. Without --apply it shows what would be removed.
+            Failed and cancelled runs leave schemas that no view uses, files that no manifest names, and unfinished
+            uploads. An unfinished upload is removed if its run has ended or if it is older than a day. With
+            BDA_RETENTION_DAYS, exports, manifests and ledger rows of dates that are more than that many days before
+            the newest complete date are removed as well. Files that the newest latest.json names are never removed.
 
             EXAMPLES
               bda-coordinator clean
               BDA_RETENTION_DAYS=400 bda-coordinator clean --apply
             """)
 
-    @Flag(help: "Remove it.")
+    @Flag(help: "Remove it; without this option, only show what would be removed.")
     var apply = false
 
     mutating func run() async throws {

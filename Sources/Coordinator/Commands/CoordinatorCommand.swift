@@ -12,11 +12,13 @@ struct CoordinatorCommand: AsyncParsableCommand {
             Settings come from the environment; 'bda-coordinator check --settings' lists them all.
 
             EXAMPLES
-              bda-coordinator setup                          make or upgrade the ledger and the topics
-              bda-coordinator run                            run yesterday, or go on with it
+              bda-coordinator setup                          create or upgrade the ledger and the topics
+              bda-coordinator run                            run yesterday, or continue its open run
               bda-coordinator run --date 2026-03-31 --new    run a complete date again
               bda-coordinator local --workers 2 --output out everything on one machine, without Kafka and S3
-              bda-coordinator status --watch                 what runs, what waits, what failed
+              bda-coordinator status --watch                 show progress and failures
+
+            \(ExitCode.helpText(ExitCode.allCases))
             """,
         subcommands: [
             SetupCommand.self, CheckCommand.self, TryCommand.self, PlanCommand.self, RunCommand.self, LocalCommand.self,

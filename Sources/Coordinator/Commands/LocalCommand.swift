@@ -20,7 +20,7 @@ struct LocalCommand: AsyncParsableCommand {
               bda-coordinator local --workers 4 --output out --date 2026-03-31 --new
             """)
 
-    @Option(help: "How many worker processes.")
+    @Option(help: "Number of worker processes.")
     var workers = 2
 
     @Option(help: "The folder that the files are written to.")
@@ -29,13 +29,13 @@ struct LocalCommand: AsyncParsableCommand {
     @Option(help: "The business date; default: yesterday in BDA_TIME_ZONE.")
     var date: String?
 
-    @Option(help: "Systems, with commas between them; default: BDA_SYSTEMS.")
+    @Option(help: "Systems, separated by commas; default: BDA_SYSTEMS.")
     var systems: String?
 
-    @Option(help: "N, the number of customer buckets; default: BDA_PARTITIONS.")
+    @Option(help: "Number of customer buckets; default: BDA_PARTITIONS.")
     var partitions: Int?
 
-    @Flag(help: "Run a date again that is complete.")
+    @Flag(help: "Run a complete date again.")
     var new = false
 
     mutating func run() async throws {

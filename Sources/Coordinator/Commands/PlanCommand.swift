@@ -19,10 +19,10 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: "The business date; default: yesterday.")
     var date: String?
 
-    @Option(help: "Systems, with commas between them; default: BDA_SYSTEMS.")
+    @Option(help: "Systems, separated by commas; default: BDA_SYSTEMS.")
     var systems: String?
 
-    @Option(help: "N, the number of customer buckets; default: BDA_PARTITIONS.")
+    @Option(help: "Number of customer buckets; default: BDA_PARTITIONS.")
     var partitions: Int?
 
     mutating func run() async throws {

@@ -17,10 +17,10 @@ import Warehouse
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Runs a business date: goes on with a run that is open, else begins one.",
+        abstract: "Runs a business date: continues its open run, or begins one.",
         discussion: """
-            A date that is complete is not run again without --new. Stopped by a signal, it leaves the run open; the same
-            command goes on with it.
+            A complete date is run again only with --new. A signal stops the program and leaves the run open; the same
+            command continues it.
 
             EXAMPLES
               bda-coordinator run
@@ -31,16 +31,16 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "The business date; default: yesterday in BDA_TIME_ZONE.")
     var date: String?
 
-    @Option(help: "Systems, with commas between them; default: BDA_SYSTEMS.")
+    @Option(help: "Systems, separated by commas; default: BDA_SYSTEMS.")
     var systems: String?
 
-    @Option(help: "N, the number of customer buckets; default: BDA_PARTITIONS.")
+    @Option(help: "Number of customer buckets; default: BDA_PARTITIONS.")
     var partitions: Int?
 
-    @Flag(help: "Run a date again that is complete.")
+    @Flag(help: "Run a complete date again.")
     var new = false
 
-    @Flag(help: "End the session of a coordinator that holds the date and is frozen.")
+    @Flag(help: "End the database sessions of a coordinator that holds the date and no longer responds.")
     var takeover = false
 
     mutating func run() async throws {

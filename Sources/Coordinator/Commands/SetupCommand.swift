@@ -12,17 +12,17 @@ import Warehouse
 struct SetupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "setup",
-        abstract: "Makes or upgrades the ledger in the warehouse, and makes the topics that are missing.",
+        abstract: "Creates or upgrades the ledger in the warehouse, and creates missing topics.",
         discussion: """
-            Safe to repeat: what exists stays as it is, and two set-ups at once take turns. Without BDA_KAFKA_BOOTSTRAP_SERVERS the topics are left out, which
-            is enough for local mode.
+            Safe to repeat: what exists stays as it is, and two set-ups at once take turns. Without
+            BDA_KAFKA_BOOTSTRAP_SERVERS no topics are created, which is enough for local mode.
 
             EXAMPLES
               bda-coordinator setup --dry-run   show what would be done
               bda-coordinator setup
             """)
 
-    @Flag(help: "Show what would be done, and do nothing.")
+    @Flag(help: "Show what would be done, and change nothing.")
     var dryRun = false
 
     mutating func run() async throws {

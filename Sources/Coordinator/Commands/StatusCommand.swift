@@ -8,7 +8,7 @@ import Ledger
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Shows the newest run of a date: its state, its jobs, what failed and why, and what to do next.",
+        abstract: "Shows the newest run of a date: state, jobs, failures with their causes, and the next step.",
         discussion: """
             EXAMPLES
               bda-coordinator status
@@ -19,10 +19,10 @@ struct StatusCommand: AsyncParsableCommand {
     @Option(help: "The business date; default: that of the newest run.")
     var date: String?
 
-    @Flag(help: "Show it again every two seconds until the run has ended.")
+    @Flag(help: "Refresh every two seconds until the run has ended.")
     var watch = false
 
-    @Flag(help: "One JSON object, for programs.")
+    @Flag(help: "Print one JSON object.")
     var json = false
 
     mutating func run() async throws {

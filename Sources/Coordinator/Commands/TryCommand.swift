@@ -11,26 +11,26 @@ import Warehouse
 struct TryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "try",
-        abstract: "Runs one script for a date and shows its rows; everything is rolled back.",
+        abstract: "Runs one script for a date, shows its rows, and rolls everything back.",
         discussion: """
-            A script that reads the run's tables sees what the segments that it needs write: they are run before it, for
-            the same partition where that is enough. Nothing remains in the database.
+            If the script reads tables of the run, the segments that it needs are run first, in the same transaction.
+            Nothing remains in the database.
 
             EXAMPLES
               bda-coordinator try scripts/archive/tripica_charges.sql --date 2026-03-31
               bda-coordinator try scripts/prechecks/loads.sql --date 2026-03-31 --limit 100
             """)
 
-    @Argument(help: "The script's file.")
+    @Argument(help: "File of the script, in a folder of BDA_SCRIPTS_DIR.")
     var file: String
 
     @Option(help: "The business date; default: yesterday.")
     var date: String?
 
-    @Option(help: "Which bucket of how many, such as 0/16.")
+    @Option(help: "Customer bucket and number of buckets.")
     var partition = "0/16"
 
-    @Option(help: "How many rows are shown.")
+    @Option(help: "Maximum number of rows to show.")
     var limit = 20
 
     mutating func run() async throws {

@@ -10,16 +10,16 @@ import Settings
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Reads every file that a run's manifest names and compares it: size and SHA-256.",
+        abstract: "Compares size and SHA-256 of every file that the manifest of a run names.",
         discussion: """
-            Needs the manifest's address and, for S3, the credentials to read; no database and no Kafka.
+            Needs the URI of the manifest and, for S3, credentials to read; neither a database nor Kafka.
 
             EXAMPLES
               bda-coordinator verify s3://bucket/billing/acme/prod/manifests/latest.json
               bda-coordinator verify file:///srv/out/billing/acme/prod/manifests/dt=2026-03-31/latest.json
             """)
 
-    @Argument(help: "The address of a run's manifest, or of latest.json.")
+    @Argument(help: "URI of the manifest of a run, or of latest.json.")
     var uri: String
 
     mutating func run() async throws {

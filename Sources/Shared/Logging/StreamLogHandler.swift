@@ -3,33 +3,60 @@ import Glibc
 
 /// Writes each record as one line with one `write`, so that lines of several threads never mix.
 ///
-/// A reader that is slower than the program makes it wait: a log line is not dropped. What cannot be written at all
-/// (a closed pipe, a full disk) is lost, for there is nowhere to say so.
+/// A reader that is slower than the program makes it wait, for `stallLimit` at most: a reader that has stopped must not
+/// stop jobs. From then on lines are dropped until one can be written at once; a line before it tells how many were
+/// dropped. What cannot be written at all (a closed pipe, a full disk) is lost.
 package final class StreamLogHandler: LogHandler {
-    /// The level that loggers of this handler begin with.
     package let level: Logger.Level
     private let format: LogFormat
-    private let descriptor: Mutex<Descriptor>
+    private let stallLimit: Duration
+    private let output: Mutex<Output>
+
+    private struct Output {
+        let descriptor: Descriptor
+        var droppedLines = 0
+    }
 
     /// - Parameters:
     ///   - format: how a line looks.
     ///   - level: the level that loggers begin with.
-    ///   - descriptor: an open file descriptor that outlives the handler; standard error unless told otherwise.
-    package init(format: LogFormat, level: Logger.Level, descriptor: Int32 = 2) {
+    ///   - descriptor: an open file descriptor that outlives the handler.
+    ///   - stallLimit: how long a line waits for the reader before lines are dropped.
+    package init(
+        format: LogFormat, level: Logger.Level, descriptor: Int32 = 2, stallLimit: Duration = .seconds(5)
+    ) {
         self.format = format
         self.level = level
-        self.descriptor = Mutex(Descriptor(number: descriptor))
+        self.stallLimit = stallLimit
+        output = Mutex(Output(descriptor: Descriptor(number: descriptor)))
     }
 
-    /// Writes one line.
     package func log(_ record: LogRecord) {
         let time = Self.timestamp()
-        let line =
-            switch format {
-            case .text: Self.textLine(record, time: time)
-            case .json: Self.jsonLine(record, time: time)
+        let line = line(record, time: time)
+        output.withLock { output in
+            guard output.droppedLines > 0 else {
+                if !output.descriptor.write(line, within: stallLimit) { output.droppedLines = 1 }
+                return
             }
-        descriptor.withLock { $0.write(line) }
+            let notice = LogRecord(
+                level: .warning, label: record.label, message: "log lines were dropped because the reader was too slow",
+                metadata: [.count: "\(output.droppedLines)"])
+            // The first dropped line may have been cut in the middle.
+            let text = "\n" + self.line(notice, time: time) + line
+            if output.descriptor.write(text, within: .zero) {
+                output.droppedLines = 0
+            } else {
+                output.droppedLines += 1
+            }
+        }
+    }
+
+    private func line(_ record: LogRecord, time: String) -> String {
+        switch format {
+        case .text: Self.textLine(record, time: time)
+        case .json: Self.jsonLine(record, time: time)
+        }
     }
 
     static func textLine(_ record: LogRecord, time: String) -> String {
