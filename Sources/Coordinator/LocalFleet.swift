@@ -46,34 +46,51 @@ final class LocalFleet: Service {
         }
     }
 
-    /// Starts a worker again that was killed. Throws when one ends because of its settings, or again and again.
+    /// Starts a worker again that was killed or stopped. Throws when one ends because of its settings, or again and again:
+    /// workers end before the run does, so that is never a success, whatever their own exit code.
     func run() async throws {
         while true {
             let restarted = try workers.withLock { workers in
-                var restarted: [(number: Int, status: Int32)] = []
+                var restarted: [(number: Int, reason: String)] = []
                 for index in workers.indices where !workers[index].process.isRunning {
                     let ended = workers[index].process
-                    let isKilled = ended.terminationReason == .uncaughtSignal
-                    guard isKilled, workers[index].restarts < 5 else {
-                        throw RunFailure(
-                            ExitCode(rawValue: ended.terminationStatus) ?? .bug,
-                            "the local worker \(workers[index].number) ended with exit code \(ended.terminationStatus)",
-                            hint: "its log is above")
+                    guard Self.isWorthRestarting(ended), workers[index].restarts < Self.maximumRestarts else {
+                        throw Self.failure(of: workers[index].number, ended)
                     }
                     workers[index] = Worker(
                         number: workers[index].number, process: try start(workers[index].number),
                         restarts: workers[index].restarts + 1)
-                    restarted.append((workers[index].number, ended.terminationStatus))
+                    restarted.append((workers[index].number, Self.ending(of: ended)))
                 }
                 return restarted
             }
-            for (number, signal) in restarted {
+            for (number, reason) in restarted {
                 logger.warning(
-                    "a local worker was killed and is started again",
-                    metadata: [.workerID: "local-\(number)", .signal: "\(signal)"])
+                    "a local worker ended before the run and is started again",
+                    metadata: [.workerID: "local-\(number)", .reason: "\(reason)"])
             }
             try await Task.sleep(for: .milliseconds(200))
         }
+    }
+
+    private static let maximumRestarts = 5
+
+    /// A worker that was killed, or asked to drain by a signal that was not ours.
+    private static func isWorthRestarting(_ ended: Process) -> Bool {
+        ended.terminationReason == .uncaughtSignal || ended.terminationStatus == ExitCode.completed.rawValue
+    }
+
+    private static func ending(of ended: Process) -> String {
+        ended.terminationReason == .uncaughtSignal
+            ? "signal \(ended.terminationStatus)" : "exit code \(ended.terminationStatus)"
+    }
+
+    private static func failure(of number: Int, _ ended: Process) -> RunFailure {
+        // The number of a signal is no exit code, and a worker's success is none of the run.
+        let code = isWorthRestarting(ended) ? ExitCode.interrupted : ExitCode(rawValue: ended.terminationStatus) ?? .bug
+        return RunFailure(
+            code, "the local worker \(number) ended before the run, by \(ending(of: ended))",
+            hint: "the worker's log is above; the same command goes on from where the run was")
     }
 
     private func start(_ number: Int) throws -> Process {
@@ -86,7 +103,7 @@ final class LocalFleet: Service {
         return worker
     }
 
-    /// Asks the workers to drain and waits for them; who has not ended after the time is killed.
+    /// Asks the workers to drain and waits for them; those that have not ended after the time are killed.
     func stop(within time: Duration) async {
         forEachRunning { $0.terminate() }
         let deadline = ContinuousClock.now + time

@@ -30,7 +30,7 @@ import Ledger
         Row(
             what: "the database is read-only", error: postgres("25006"), exitCode: .databaseUnavailable,
             hint: "BDA_DB_HOST"),
-        Row(what: "the role may not", error: postgres("42501"), exitCode: .databaseUnavailable, hint: "role.sql"),
+        Row(what: "the role may not", error: postgres("42501"), exitCode: .usage, hint: "role.sql"),
         Row(
             what: "the ledger is missing",
             error: PostgresError(sqlState: "42P01", message: "relation \"bda.run\" does not exist", action: "a"),

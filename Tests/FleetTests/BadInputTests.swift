@@ -32,10 +32,10 @@ extension WholeSystem {
                         what: "no database", program: program, settings: noDatabase, exitCode: 20,
                         words: ["BDA_DB_HOST", "BDA_DB_PORT", "127.0.0.1:1"]),
                     Mistake(
-                        what: "a wrong password", program: program, settings: wrongPassword, exitCode: 20,
+                        what: "a wrong password", program: program, settings: wrongPassword, exitCode: 2,
                         words: ["BDA_DB_PASSWORD", "billing_aggregator", "127.0.0.1:"]),
                     Mistake(
-                        what: "no bucket", program: program, settings: noBucket, exitCode: 22,
+                        what: "no bucket", program: program, settings: noBucket, exitCode: 2,
                         words: ["BDA_S3_BUCKET", "no-such-bucket"]),
                     Mistake(
                         what: "no store", program: program, settings: noStore, exitCode: 22,

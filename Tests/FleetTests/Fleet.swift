@@ -137,8 +137,21 @@ struct Fleet: Sendable {
     // MARK: Programs
 
     /// Starts `bda-coordinator` with some settings changed; an empty one is not set.
-    func coordinator(_ arguments: [String], settings: [String: String] = [:]) throws -> Program {
-        try start("bda-coordinator", arguments, name: arguments.first ?? "coordinator", settings)
+    func coordinator(
+        _ arguments: [String], settings: [String: String] = [:], programs folder: String? = nil
+    ) throws -> Program {
+        try start("bda-coordinator", arguments, name: arguments.first ?? "coordinator", settings, in: folder)
+    }
+
+    /// Makes a folder with `bda-coordinator` and a `bda-worker` that is this shell script.
+    func programs(worker script: String) throws -> String {
+        let source = try #require(Self.programs, "BDA_TEST_BIN is not set")
+        let target = "\(folder.path)/programs"
+        try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
+        try FileManager.default.copyItem(atPath: "\(source)/bda-coordinator", toPath: "\(target)/bda-coordinator")
+        try Data("#!/bin/sh\n\(script)\n".utf8).write(to: URL(fileURLWithPath: "\(target)/bda-worker"))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: "\(target)/bda-worker")
+        return target
     }
 
     /// Starts `bda-coordinator run` for the sample's date.
@@ -165,9 +178,9 @@ struct Fleet: Sendable {
     }
 
     private func start(
-        _ program: String, _ arguments: [String], name: String, _ settings: [String: String]
+        _ program: String, _ arguments: [String], name: String, _ settings: [String: String], in other: String? = nil
     ) throws -> Program {
-        let folder = try #require(Self.programs, "BDA_TEST_BIN is not set")
+        let folder = try other ?? #require(Self.programs, "BDA_TEST_BIN is not set")
         let environment = environment.merging(settings) { _, new in new }.filter { !$0.value.isEmpty }
         let files = Self.secretSettings.compactMap { environment["\($0)_FILE"] }
         let filed = files.compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }

@@ -49,6 +49,60 @@ extension WholeSystem {
             }
         }
 
+        private static let nowhere = ["BDA_KAFKA_BOOTSTRAP_SERVERS": "", "BDA_OUTPUT": ""]
+
+        @Test("a store is a store: local mode writes to S3, and a worker that is stopped is replaced")
+        func localToS3() async throws {
+            let settings = ["BDA_PARTITIONS": "2", "BDA_WORKER_SLOTS": "1"]
+            try await Fleet.with(settings, scripts: Fleet.gatedScripts()) { fleet in
+                let gate = try await fleet.closeGate()
+                let output = String(fleet.store.uri(forKey: "x").dropLast(2))
+                let program = try fleet.coordinator(
+                    ["local", "--workers", "2", "--output", output, "--date", SampleWarehouse.date],
+                    settings: Self.nowhere)
+                try await fleet.until(
+                    "SELECT count(*) > 0 FROM bda.job WHERE state = 'running' AND segment = 'tripica.gated'", program)
+                let stopped = try #require(try Self.children(of: program.processID).first)
+                Glibc.kill(stopped, SIGTERM)
+                try await gate.execute("SELECT pg_advisory_unlock(4711)", action: "open the gate")
+                try await program.succeeds()
+                await gate.close()
+                _ = try await Export.latest(in: fleet.store)
+                #expect(program.outputText.contains("manifest: s3://"), program.report)
+                let state = try await fleet.session.execute("SELECT state FROM bda.run", action: "look").firstValue
+                #expect(state == "closed")
+            }
+        }
+
+        @Test("a store that local mode does not know is refused with those that it knows")
+        func unknownStore() async throws {
+            try await Fleet.with(sample: false, isSetUp: false) { fleet in
+                let program = try fleet.coordinator(
+                    ["local", "--output", "gs://bucket", "--date", SampleWarehouse.date], settings: Self.nowhere)
+                #expect(try await program.ended() == .exit(2), program.report)
+                #expect(program.errorText.contains("s3") && program.errorText.contains("file"), program.report)
+                #expect(!FileManager.default.fileExists(atPath: "gs:"))
+            }
+        }
+
+        @Test("workers that end with 0 at once do not make a run complete")
+        func workersThatEndAtOnce() async throws {
+            try await Fleet.with(["BDA_PARTITIONS": "1"]) { fleet in
+                let program = try fleet.coordinator(
+                    [
+                        "local", "--workers", "1", "--output", "\(fleet.folder.path)/output", "--date",
+                        SampleWarehouse.date,
+                    ],
+                    settings: Self.nowhere, programs: try fleet.programs(worker: "exit 0"))
+                #expect(try await program.ended() == .exit(31), program.report)
+                #expect(program.errorText.contains("ended before the run"), program.report)
+                let closed = try await fleet.session.execute(
+                    "SELECT count(*) FROM bda.run WHERE state = 'closed'", action: "count closed runs"
+                ).firstValue
+                #expect(closed == "0")
+            }
+        }
+
         /// The processes that a process has started and not waited for yet.
         static func children(of parent: pid_t) throws -> [pid_t] {
             try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { number in

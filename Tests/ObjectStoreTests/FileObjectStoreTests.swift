@@ -83,6 +83,17 @@ import Testing
         #expect(error.systemError == code)
     }
 
+    @Test func `a lock that is held is waited for up to a limit`() async throws {
+        let place = try TestObjectStore(.files)
+        let path = "\(place.directory)/.bda-lock"
+        let holder = try File(opening: path, flags: O_RDWR | O_CREAT, "put", "file:///x")
+        try holder.lock()
+        let second = try File(opening: path, flags: O_RDWR | O_CREAT, "put", "file:///x")
+        let error = await expect(.conflict) { try second.lock(within: .milliseconds(20)) }
+        #expect(error?.isRetryable == true)
+        try await place.remove()
+    }
+
     @Test func `two stores in one directory keep each other's conditions`() async throws {
         let place = try TestObjectStore(.files)
         let stores = try (0..<4).map { _ in try place.open() }

@@ -1,8 +1,17 @@
+import Bytes
 import Testing
 
 @testable import ObjectStore
 
 @Suite struct S3ReplyTests {
+    @Test func `each request has a limit that its bytes fit into`() {
+        let small = S3Request(method: .head, operation: "head", key: "k")
+        #expect(small.totalLimit == .seconds(121))
+        let piece = S3Request(
+            method: .put, operation: "put", key: "k", body: ByteBuffer([UInt8](repeating: 0, count: 8 << 20)))
+        #expect(piece.totalLimit == .seconds(120 + 128))
+    }
+
     @Test(arguments: ["<a></b>", "<a><b></a>", "<a/><a/>", "<a>", "<!DOCTYPE a><a/>", "<a/>\0", "<a><b x></b></a>"])
     func `what is not well-formed XML is no reply`(_ body: String) {
         #expect(XMLElement.parse(Array(body.utf8)) == nil)

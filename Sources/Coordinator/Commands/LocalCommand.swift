@@ -10,20 +10,21 @@ struct LocalCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "local",
         abstract:
-            "Runs a business date on this machine alone: an embedded broker, worker processes, files as the output.",
+            "Runs a business date on this machine alone: an embedded broker and worker processes.",
         discussion: """
             The same coordinator and the same bda-worker as in production; only Kafka is librdkafka's in-process mock cluster,
-            which keeps nothing, and the output is a folder. The database is the one of BDA_DB_*.
+            which keeps nothing. The output is a folder or a bucket. The database is the one of BDA_DB_*.
 
             EXAMPLES
               bda-coordinator local --workers 2 --output out
               bda-coordinator local --workers 4 --output out --date 2026-03-31 --new
+              bda-coordinator local --output s3://bucket/prefix
             """)
 
     @Option(help: "Number of worker processes.")
     var workers = 2
 
-    @Option(help: "The folder that the files are written to.")
+    @Option(help: "The store that files are written to: a folder, file:///folder or s3://bucket/prefix.")
     var output: String
 
     @Option(help: "The business date; default: yesterday in BDA_TIME_ZONE.")
@@ -46,17 +47,11 @@ struct LocalCommand: AsyncParsableCommand {
                 throw RunFailure(.usage, "--workers \(workers): allowed are 1 to 64")
             }
             var variables = ProcessInfo.processInfo.environment
-            let folder = URL(fileURLWithPath: output).standardizedFileURL.path
-            do {
-                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            } catch {
-                throw RunFailure(
-                    .usage, "--output: unable to make the folder '\(folder)': \(error.localizedDescription)")
-            }
-            variables["BDA_OUTPUT"] = "file://\(folder)"
+            variables["BDA_OUTPUT"] = Self.output(output)
             // The broker of local mode has its own address and no security.
             for name in variables.keys where name.hasPrefix("BDA_KAFKA_") { variables[name] = nil }
             let environment = try CommandEnvironment([.output], environment: variables)
+            if case .files(let folder) = environment.output { try Self.create(folder) }
             let checked = try await CheckedRun(options, in: environment)
             let fleet = try await LocalFleet(
                 workers: workers, environment: variables, topics: environment.settings.topicDefinitions,
@@ -68,6 +63,22 @@ struct LocalCommand: AsyncParsableCommand {
                 throw error
             }
             await fleet.stop(within: .seconds(15))
+        }
+    }
+
+    /// What BDA_OUTPUT would be for `--output`: an address as it is, so that each store is one and a wrong scheme is refused
+    /// with the allowed ones; anything else is a folder.
+    static func output(_ text: String) -> String {
+        guard !text.contains("://") else { return text }
+        return ObjectStoreConfiguration.files(directory: URL(fileURLWithPath: text).standardizedFileURL.path).uri
+    }
+
+    private static func create(_ folder: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw RunFailure(
+                .usage, "--output: unable to make the folder '\(folder)': \(error.localizedDescription)")
         }
     }
 }

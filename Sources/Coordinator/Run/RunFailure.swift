@@ -1,5 +1,7 @@
 import Bytes
 import JobModel
+import Kafka
+import ObjectStore
 import Postgres
 import CommandLineOptions
 import Settings
@@ -11,6 +13,8 @@ struct RunFailure: Error, CustomStringConvertible, Sendable, Hashable {
     var exitCode: ExitCode
     var reason: String
     var hint: String?
+    /// Whether the run stays open for another `run` to go on with.
+    var leavesRunOpen: Bool
 
     var description: String { reason }
 
@@ -18,17 +22,14 @@ struct RunFailure: Error, CustomStringConvertible, Sendable, Hashable {
         self.exitCode = exitCode
         self.reason = reason
         self.hint = hint
+        leavesRunOpen =
+            switch exitCode {
+            case .databaseUnavailable, .kafkaUnavailable, .storeUnavailable, .interrupted, .dateHeld: true
+            default: false
+            }
     }
 
-    /// Whether the run stays open for another `run` to go on with.
-    var leavesRunOpen: Bool {
-        switch exitCode {
-        case .databaseUnavailable, .kafkaUnavailable, .storeUnavailable, .interrupted, .dateHeld: true
-        default: false
-        }
-    }
-
-    /// The one table from errors to exit codes.
+    /// What the errors of the modules do not know themselves is here.
     init(_ error: any Error) {
         switch error {
         case let error as RunFailure: self = error
@@ -44,7 +45,15 @@ struct RunFailure: Error, CustomStringConvertible, Sendable, Hashable {
         case let error as CompressionError: self.init(.usage, "\(error)", hint: "check BDA_COMPRESSION_LEVEL")
         case is CancellationError:
             self.init(.interrupted, "interrupted", hint: "the same command goes on from where it was")
-        case let error as any ErrorWithExitCode: self.init(error.exitCode, "\(error)", hint: error.hint)
+        case let error as KafkaError where error.isMessageTooLarge:
+            // Sent again, it is as large: a topic's setting is wrong for this run.
+            self.init(error.exitCode, "\(error)", hint: error.hint)
+        case let error as any ErrorWithExitCode:
+            self.init(error.exitCode, "\(error)", hint: error.hint)
+            // A right, a password or a bucket that a server refuses in mid-run is mended by a person, and the run goes on.
+            if exitCode == .usage {
+                leavesRunOpen = error is PostgresError || error is KafkaError || error is ObjectStoreError
+            }
         default: self.init(.bug, "\(error)", hint: "this is a bug; please report it with the log")
         }
     }

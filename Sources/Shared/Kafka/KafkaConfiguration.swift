@@ -18,7 +18,9 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
     package let clientID: String
     /// Properties of librdkafka beside those that this module sets.
     let properties: [String: String]
-    /// The file of an OAUTHBEARER token that somebody keeps fresh.
+    /// Passwords by property. One that stands in a file is read for each new client, and again after a refused log-in.
+    let secrets: [String: Secret]
+    /// The file of an OAUTHBEARER token that another program keeps fresh.
     let tokenFile: String?
 
     /// A real cluster, with more `properties` of librdkafka under their own names.
@@ -54,10 +56,12 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
                 properties[name] = value
             }
         }
-        properties["sasl.password"] = settings[KafkaSetting.saslPassword].flatMap { try? $0.reveal() }
-        properties["ssl.key.password"] = settings[KafkaSetting.sslKeyPassword].flatMap { try? $0.reveal() }
+        var secrets: [String: Secret] = [:]
+        secrets["sasl.password"] = settings[KafkaSetting.saslPassword]
+        secrets["ssl.key.password"] = settings[KafkaSetting.sslKeyPassword]
         let tokenFile = settings[KafkaSetting.tokenFile]
-        self.init(bootstrapServers: servers, clientID: clientID, accepted: properties, tokenFile: tokenFile)
+        self.init(
+            bootstrapServers: servers, clientID: clientID, accepted: properties, secrets: secrets, tokenFile: tokenFile)
         if tokenFile != nil, saslMechanism != "OAUTHBEARER" {
             settings.refuse(
                 KafkaSetting.tokenFile.name, problem: "is for BDA_KAFKA_SASL_MECHANISM=OAUTHBEARER only",
@@ -66,11 +70,13 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
     }
 
     private init(
-        bootstrapServers: String, clientID: String, accepted properties: [String: String], tokenFile: String? = nil
+        bootstrapServers: String, clientID: String, accepted properties: [String: String],
+        secrets: [String: Secret] = [:], tokenFile: String? = nil
     ) {
         self.bootstrapServers = bootstrapServers
         self.clientID = clientID
         self.properties = properties
+        self.secrets = secrets
         self.tokenFile = tokenFile
     }
 
@@ -78,14 +84,22 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
     package var environment: [String: String] {
         var variables = [KafkaSetting.bootstrapServers.name: bootstrapServers]
         for (name, value) in properties { variables[Self.setting(of: name)] = value }
+        for (name, secret) in secrets {
+            let setting = Self.setting(of: name)
+            if let file = secret.file {
+                variables["\(setting)_FILE"] = file
+            } else {
+                variables[setting] = try? secret.reveal()
+            }
+        }
         variables[KafkaSetting.tokenFile.name] = tokenFile
         return variables
     }
 
     /// The address and the names of the properties.
     package var description: String {
-        let names = properties.isEmpty ? "" : ", with \(properties.keys.sorted().joined(separator: ", "))"
-        return "Kafka at \(bootstrapServers)\(names)"
+        let names = (Array(properties.keys) + Array(secrets.keys)).sorted().joined(separator: ", ")
+        return "Kafka at \(bootstrapServers)" + (names.isEmpty ? "" : ", with \(names)")
     }
 
     /// As `description`, so that `dump` shows no value either.
@@ -229,6 +243,17 @@ extension KafkaConfiguration {
             .merging(["bootstrap.servers": bootstrapServers, "client.id": clientID, "log.queue": "true"]) { $1 }
         let result = try Properties()
         for (name, value) in merged.sorted(by: { $0.key < $1.key }) { try result.set(name, value) }
+        for (name, secret) in secrets {
+            let text: String
+            do throws(SecretUnreadable) {
+                text = try secret.reveal()
+            } catch {
+                throw KafkaError(
+                    code: .invalidArgument, action: "set the Kafka property '\(name)'", cause: "\(error)",
+                    hint: error.hint)
+            }
+            try result.set(name, text)
+        }
         return result
     }
 

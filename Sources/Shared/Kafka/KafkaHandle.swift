@@ -25,6 +25,7 @@ final class KafkaHandle {
 
     private let logger: Logger
     private let tokenFile: String?
+    private var rotatingPassword: RotatingPassword?
     /// The newest errors that librdkafka reported by itself, at most one of each code: the cause behind a time-out.
     private(set) var recentErrors: [KafkaError.Code: KafkaError] = [:]
     private var topics: [OpaquePointer] = []
@@ -42,6 +43,7 @@ final class KafkaHandle {
                 | RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_STATS
                 | (configuration.tokenFile == nil ? 0 : RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH))
         tokenFile = configuration.tokenFile
+        rotatingPassword = RotatingPassword(configuration)
         pointer = try properties.makeClient(type)
         self.logger = logger
         let queue: OpaquePointer
@@ -85,6 +87,8 @@ final class KafkaHandle {
         case RD_KAFKA_EVENT_ERROR:
             let error = reportedError(event)
             recentErrors[error.code] = error
+            // With another password the next connection may succeed, whatever was reported before.
+            if error.isAuthentication, rotatingPassword?.renew(on: pointer) == true { forgetErrors() }
             body(.error(error))
         case RD_KAFKA_EVENT_LOG:
             log(event)

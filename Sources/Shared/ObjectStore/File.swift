@@ -1,5 +1,6 @@
 import Bytes
 import Foundation
+import Timing
 
 /// An open file. Its calls block.
 final class File {
@@ -71,10 +72,20 @@ final class File {
         }
     }
 
-    /// Waits for the lock on the file, which ends when the file is closed.
-    func lock() throws(ObjectStoreError) {
-        while flock(descriptor, LOCK_EX) != 0 {
-            if errno != EINTR { throw fault(errno) }
+    /// Waits for the lock on the file, which ends when the file is closed. Throws if it is not free within `limit`: its
+    /// holder may have been stopped.
+    func lock(within limit: Duration = .seconds(60)) throws(ObjectStoreError) {
+        let deadline = Deadline.after(limit)
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            switch errno {
+            case EINTR: continue
+            case EWOULDBLOCK where !deadline.hasPassed: usleep(2000)
+            case EWOULDBLOCK:
+                throw ObjectStoreError(
+                    .conflict, operation, subject, reason: "another process has held the store's lock for \(limit)",
+                    isRetryable: true, hint: "look for a stopped process that writes to the same BDA_OUTPUT")
+            case let code: throw fault(code)
+            }
         }
     }
 

@@ -70,9 +70,8 @@ package struct ObjectStoreError: ErrorWithExitCode, Sendable, Hashable, CustomSt
         if isRetryable || isExpiredSession { return .storeUnavailable }
         return switch kind {
         case .preconditionFailed, .conflict, .integrity, .tooLarge, .badReply, .fileSystem: .jobFailed
-        case .unreachable, .interrupted, .throttled, .storeFault: .storeUnavailable
-        case .invalidKey, .noSuchPlace, .accessDenied, .credentials, .tls, .wrongRegion, .clockSkew, .noSpace,
-            .unsupported, .refused:
+        case .unreachable, .interrupted, .throttled, .storeFault, .noSpace, .clockSkew: .storeUnavailable
+        case .invalidKey, .noSuchPlace, .accessDenied, .credentials, .tls, .wrongRegion, .unsupported, .refused:
             .usage
         }
     }

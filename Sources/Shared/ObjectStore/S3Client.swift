@@ -21,6 +21,17 @@ struct S3Request: Sendable {
     var readsObject = false
     /// A 409 may be tried again as it is.
     var retriesConflict = true
+
+    /// The most that one try may take: twice the time that it may stand still, and the time that its bytes take at 64 KiB
+    /// a second. A store that sends a byte now and then never stands still.
+    var totalLimit: Duration {
+        let received =
+            switch sink {
+            case .memory(let limit): limit
+            case .buffer(let buffer): buffer.capacity
+            }
+        return stallLimit * 2 + .seconds(max(body?.count ?? 0, received) / 65536)
+    }
 }
 
 /// Addresses, signs, sends and repeats requests; turns what is no success into an error.
@@ -110,7 +121,8 @@ struct S3Client: Sendable {
     private func sign(_ request: S3Request, _ credentials: Credentials, _ digest: Digest) throws -> HTTPRequest {
         var signed = HTTPRequest(
             method: request.method, server: configuration.server, path: try path(request), query: request.query,
-            headers: request.headers, body: request.body, sink: request.sink, stallLimit: request.stallLimit)
+            headers: request.headers, body: request.body, sink: request.sink, stallLimit: request.stallLimit,
+            totalLimit: request.totalLimit)
         if let owner = configuration.bucketOwner {
             signed.headers.append(("x-amz-expected-bucket-owner", owner))
         }
