@@ -5,7 +5,7 @@ import Postgres
 import Scripts
 import Ledger
 
-/// Runs checks: SELECTs whose rows are what is wrong.
+/// Runs checks: SELECTs that return the violating rows.
 struct CheckRunner: Sendable {
     let run: RunRecord
 
@@ -27,7 +27,8 @@ struct CheckRunner: Sendable {
                     action: "run the \(script.segment.kind.rawValue) \(script.segment.name)")
             } catch let error as PostgresError where !error.isRetryable {
                 throw RunFailure(
-                    .precheckFailed, "\(error)", hint: "mend \(script.text.file); 'bda-coordinator try' runs one script"
+                    .precheckFailed, "\(error)",
+                    hint: "correct \(script.text.file); 'bda-coordinator try' runs one script"
                 )
             }
             findings.append(
@@ -39,7 +40,7 @@ struct CheckRunner: Sendable {
         return findings
     }
 
-    /// A finding for the screen: the check, what to do, and the rows as a table.
+    /// A finding for the terminal: the check, its hint, and the rows as a table.
     static func describe(_ finding: Finding) -> String {
         var text =
             "\(finding.segment) (\(finding.severity.rawValue)): \(finding.rows) violating row\(finding.rows == 1 ? "" : "s")"
@@ -52,11 +53,11 @@ struct CheckRunner: Sendable {
     }
 }
 
-/// Columns of text for the screen.
+/// Aligned columns of text for the terminal.
 struct TextTable {
     var header: [String]
     var rows: [[String]]
-    /// Which columns are numbers, to be set flush right.
+    /// The columns of numbers, which are aligned to the right.
     var numeric: Set<Int> = []
 
     func text(indent: Int = 0, maximumWidth: Int = 60) -> String {

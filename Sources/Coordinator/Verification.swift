@@ -7,8 +7,8 @@ import Postgres
 import Scripts
 import Ledger
 
-/// What must hold before a manifest is written: every part is in the store with its size, and what the workers summed from
-/// the exported bytes is what SQL sums over the run's tables.
+/// The checks before a manifest is written: every part is in the store with its size, and the totals that the workers counted
+/// in the exported bytes equal those that SQL sums over the run's tables.
 struct Verification: Sendable {
     let run: RunRecord
     let store: any ObjectStore
@@ -23,13 +23,13 @@ struct Verification: Sendable {
                     guard let info else {
                         throw RunFailure(
                             .totalsDiffer, "part \(store.uri(forKey: part.part.key)) is not in the store",
-                            hint: "somebody removed it since its upload; run again with --new")
+                            hint: "it was removed after its upload; run again with --new")
                     }
                     guard info.size == part.part.bytes, info.sha256.map({ $0.hex == part.part.sha256 }) ?? true else {
                         throw RunFailure(
                             .totalsDiffer,
                             "part \(store.uri(forKey: part.part.key)) has \(info.size) bytes in the store, not the \(part.part.bytes) that were written, or another checksum",
-                            hint: "somebody changed it since its upload; run again with --new")
+                            hint: "it was changed after its upload; run again with --new")
                     }
                 }
             }

@@ -23,11 +23,7 @@ struct JobRunner: Sendable {
         if claim.attempt > 1 { try await endFormerSessions(of: claim, on: session) }
         let segment = script.script.segment
         var parameters = run.parameters
-        switch segment.split {
-        case .bucket: parameters.partition = claim.jobID.partition
-        case .pages: parameters.pages = (claim.pageFrom ?? 0, claim.pageTo)
-        case .none: break
-        }
+        if segment.split == .bucket { parameters.partition = claim.jobID.partition }
         let statements = try script.script.text.statements(with: parameters)
         try Task.checkCancellation()
         let transactionID =

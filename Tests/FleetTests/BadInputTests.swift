@@ -117,7 +117,7 @@ extension WholeSystem {
             let scripts = [
                 "archive/need.sql": "-- @segment tripica.need\n-- @needs tripica.nobody\n\(header)\(query)",
                 "archive/clock.sql":
-                    "-- @segment tripica.clock\n\(header)SELECT 1 AS id, now() AS business_date ORDER BY 1\n",
+                    "-- @segment tripica.clock\n\(header)SELECT 1 AS id, date 'yesterday' AS business_date ORDER BY 1\n",
                 "init/ending.sql":
                     "-- @segment tripica.ending\n-- @reads run\n-- @writes data_charges\nSELECT 1; COMMIT\n",
                 "init/circle_a.sql": "-- @segment tripica.circle_a\n-- @needs tripica.circle_b\n\(insert)",
@@ -130,7 +130,7 @@ extension WholeSystem {
                     let program = try fleet.coordinator(arguments)
                     #expect(try await program.ended(within: .seconds(30)) == .exit(2), program.report)
                     for word in [
-                        "'tripica.need' needs 'tripica.nobody'", "archive/clock.sql", "now", "init/ending.sql",
+                        "'tripica.need' needs 'tripica.nobody'", "archive/clock.sql", "'yesterday'", "init/ending.sql",
                         "COMMIT",
                         "tripica.circle_a", "tripica.circle_b", "prechecks/tag.sql:5", "@sevrity",
                     ] {

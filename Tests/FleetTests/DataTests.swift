@@ -210,7 +210,7 @@ extension WholeSystem {
             try await Fleet.with(["BDA_PARTITIONS": "2"], scripts: ["archive/tripica_texts.sql": texts]) { fleet in
                 try await fleet.emptyVaults()
                 // Without the prechecks, which rightly find that no load has come.
-                for name in ["migrations", "tables", "init", "archive", "postchecks"] {
+                for name in ["migrations", "ledger", "tables", "init", "archive", "postchecks"] {
                     try FileManager.default.createDirectory(
                         atPath: "\(fleet.folder.path)/unchecked", withIntermediateDirectories: true)
                     try FileManager.default.createSymbolicLink(

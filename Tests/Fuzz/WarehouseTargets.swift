@@ -69,10 +69,10 @@ extension FuzzTarget {
         name: "script",
         words: sqlWords + [
             "-- @segment a.b\n", "-- @reads run\n", "-- @reads vault\n", "-- @needs a.c, a.d\n", "-- @split none\n",
-            "-- @split bucket\n", "-- @split pages s.t\n", "-- @writes t\n", "-- @key a\n", "-- @totals x, y by z\n",
+            "-- @split bucket\n", "-- @writes t\n", "-- @key a\n", "-- @totals x, y by z\n",
             "-- @severity warn\n", "-- @hint do it\n", "-- @table t\n", "-- @view v\n", " by ", ",", "@",
             "CREATE TABLE ",
-            ":'page_from'", ":'page_to'", ":'cutoff'", ":'client_id'", "\r\n",
+            ":'cutoff'", ":'client_id'", "\r\n",
         ]
     ) { input in
         guard let text = String(validating: input, as: UTF8.self) else { return }
@@ -122,7 +122,6 @@ extension FuzzTarget {
             businessDate: try BusinessDate("2026-03-31"), cutoff: "2026-04-01T03:00:00.000Z",
             partitionCount: 16, startedAt: "2026-04-01T03:15:00.000Z")
         parameters.partition = 3
-        parameters.pages = (0, nil)
         let statements = try script.statements(with: parameters)
         try hold(statements.count == script.statementCount, "filling in leaves the number of statements")
         for (tokens, statement) in zip(script.tokenStatements, statements) {

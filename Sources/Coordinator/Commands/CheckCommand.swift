@@ -15,8 +15,9 @@ struct CheckCommand: AsyncParsableCommand {
         commandName: "check",
         abstract: "Checks settings, script headers and the job graph, and, with a database, plans every script.",
         discussion: """
-            Nothing is changed: with --database the run's tables are made and each script is planned (EXPLAIN) in a
-            transaction that is rolled back.
+            Nothing is changed: with --database the run's tables are created and each script is planned (EXPLAIN) in a
+            transaction that is rolled back. A script is refused if it reads what cannot be locked, or if its result
+            depends on the time or the session.
 
             EXAMPLES
               bda-coordinator check              headers and graph
@@ -49,55 +50,22 @@ struct CheckCommand: AsyncParsableCommand {
                 "graph: \(graph.jobCount) jobs of \(graph.segments.count) segments over \(graph.partitionCount) partitions"
             )
             guard usesDatabase else {
+                print("not checked: plans, tables that are read, and functions that depend on the time or the session")
                 print("next: bda-coordinator check --database")
                 return
             }
             try await environment.checkLedger()
-            let problems = try await environment.withSession { session in
-                try await ScriptPlanner(environment: environment, scripts: scripts).problems(in: session)
+            let run = environment.tryRun(date: environment.settings.yesterday(at: .now), partitions: 1)
+            let relations = try await environment.withSession { session in
+                try await Relations.read(by: scripts.segments, of: run, making: scripts.tables, in: session)
             }
-            guard problems.isEmpty else {
-                throw RunFailure(
-                    .usage, "\(problems.count) scripts cannot be planned:\n  " + problems.joined(separator: "\n  "))
-            }
+            for warning in relations.values.flatMap(\.warnings).sorted() { print("warning: \(warning)") }
+            try Relations.refuse(relations)
+            let tables = Set(relations.values.flatMap(\.tables))
             print(
-                "plans: all \(scripts.segments.count) segments can be planned in \(environment.settings.database.address)"
+                "plans: all \(scripts.segments.count) segments can be planned in \(environment.settings.database.address); they read \(tables.count) tables and views"
             )
         }
-    }
-}
-
-/// Plans scripts against a database in a transaction that is rolled back.
-struct ScriptPlanner {
-    let environment: CommandEnvironment
-    let scripts: ScriptSet
-
-    /// One sentence for each script that the server refuses.
-    func problems(in session: PostgresSession) async throws -> [String] {
-        var problems: [String] = []
-        try await session.execute("BEGIN", action: "begin the check")
-        let run = environment.tryRun(date: environment.settings.yesterday(at: .now), partitions: 1)
-        try await RunSchema(run).createForTrial(scripts.tables, in: session)
-        for script in scripts.segments {
-            var parameters = run.parameters
-            switch script.segment.split {
-            case .bucket: parameters.partition = 0
-            case .pages: parameters.pages = (0, nil)
-            case .none: break
-            }
-            for statement in try script.text.statements(with: parameters)
-            where !statement.lowercased().hasPrefix("lock") {
-                do {
-                    try await session.execute(
-                        "SAVEPOINT script; EXPLAIN \(statement)\n; RELEASE script", action: "plan \(script.text.file)")
-                } catch let error as PostgresError where error.sqlState != nil {
-                    problems.append("\(error)")
-                    try await session.execute("ROLLBACK TO script", action: "go on with the next script")
-                }
-            }
-        }
-        try await session.execute("ROLLBACK", action: "end the check")
-        return problems
     }
 }
 

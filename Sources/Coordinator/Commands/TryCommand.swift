@@ -115,18 +115,10 @@ struct Trial {
 
     private func parameters(of segment: Segment, all: Bool) -> [ScriptParameters] {
         var parameters = run.parameters
-        switch segment.split {
-        case .bucket:
-            parameters.partition = partition
-            guard all else { return [parameters] }
-            return (0..<run.partitionCount).map {
-                parameters.partition = $0
-                return parameters
-            }
-        case .pages:
-            parameters.pages = (0, nil)
-        case .none: break
+        guard segment.split == .bucket else { return [parameters] }
+        return (all ? Array(0..<run.partitionCount) : [partition]).map {
+            parameters.partition = $0
+            return parameters
         }
-        return [parameters]
     }
 }

@@ -21,11 +21,13 @@ struct BeginStep: Sendable {
         let session = try await PostgresSession.connect(dependencies.settings.database, purpose: "coordinator snapshot")
         do {
             return try await withTaskCancellationHandler {
-                let tables = try await Snapshot.tablesRead(by: selected, in: session)
+                let relations = try await relations(of: selected, for: request, in: session)
+                let vaultReaders = selected.filter { $0.segment.reads == .vault }
+                let tables = Set(vaultReaders.flatMap { relations[$0.segment.name]?.tables ?? [] }).sorted()
                 let graph = JobGraph(
                     segments: selected.map(\.segment), systems: Set(request.systems),
                     partitionCount: request.partitions)
-                let jobs = try await planJobs(graph, of: selected, in: session)
+                let jobs = planJobs(graph, relations)
                 let snapshot = try await Snapshot.export(on: session, locking: tables)
                 var run = newRun(request, snapshotID: snapshot.id)
                 try await ledger.runs.insert(run)
@@ -33,7 +35,7 @@ struct BeginStep: Sendable {
                 dependencies.current.set(run)
                 dependencies.logger.info("run begun", metadata: dependencies.metadata(run))
                 try await Checks(dependencies).perform(.precheck, of: selected, for: run, in: session)
-                try await makeTables(selected, for: run)
+                try await makeTables(selected, relations, for: run)
                 try await ledger.jobs.insertGraph(graph, jobs: jobs, for: run)
                 run = try await ledger.runs.run(run.runID) ?? run
                 await dependencies.snapshot.hold(snapshot, for: run.runID)
@@ -53,6 +55,26 @@ struct BeginStep: Sendable {
         }
     }
 
+    /// What each script reads. Throws if one of them must be refused.
+    private func relations(
+        of selected: [SegmentScript], for request: RunRequest, in session: PostgresSession
+    ) async throws -> [SegmentName: Relations] {
+        var smallest = request
+        smallest.partitions = 1
+        var trial = newRun(smallest, snapshotID: "")
+        trial.startedAt = Timestamp.text(of: Date())
+        // A history reads the run's tables alone, and a precheck says whether the role may write it.
+        let relations = try await Relations.read(
+            by: selected.filter { $0.segment.kind != .history }, of: trial, making: dependencies.scripts.tables,
+            in: session)
+        for warning in relations.values.flatMap(\.warnings).sorted() {
+            dependencies.logger.warning(
+                "a script's tables are not known for certain", metadata: [.reason: "\(warning)"])
+        }
+        try Relations.refuse(relations)
+        return relations
+    }
+
     private func newRun(_ request: RunRequest, snapshotID: String) -> RunRecord {
         let settings = dependencies.settings
         var generator = SystemRandomNumberGenerator()
@@ -67,19 +89,14 @@ struct BeginStep: Sendable {
             owner: dependencies.ownerName, snapshotID: snapshotID)
     }
 
-    private func planJobs(
-        _ graph: JobGraph, of scripts: [SegmentScript], in session: PostgresSession
-    ) async throws -> [PlannedJobs] {
+    private func planJobs(_ graph: JobGraph, _ relations: [SegmentName: Relations]) -> [PlannedJobs] {
         var planned: [PlannedJobs] = []
-        let rows = try await rowsRead(by: graph, of: scripts, in: session)
+        let rows = rowsRead(by: graph, relations)
         for segment in graph.segments {
             let count = graph.jobCount(of: segment)
             // The order is what counts: longest first. A slot reads some hundred thousand rows a second.
             let seconds = (rows[segment.name] ?? 0) / Double(count) / 200_000
-            var jobs: [(pageFrom: Int?, pageTo: Int?)] = Array(repeating: (nil, nil), count: count)
-            if case .pages(let table) = segment.split {
-                jobs = try await Snapshot.pageRanges(of: table, count: count, in: session).map { ($0.from, $0.to) }
-            }
+            let jobs: [(pageFrom: Int?, pageTo: Int?)] = Array(repeating: (nil, nil), count: count)
             planned.append(PlannedJobs(segment: segment.name, jobs: jobs, expectedSeconds: seconds))
         }
         return planned
@@ -87,23 +104,20 @@ struct BeginStep: Sendable {
 
     /// About how many rows each segment reads: of the vaults by the server's statistics; of the run's tables, which do not
     /// exist yet, as many as the segments read that fill them.
-    private func rowsRead(
-        by graph: JobGraph, of scripts: [SegmentScript], in session: PostgresSession
-    ) async throws -> [SegmentName: Double] {
+    private func rowsRead(by graph: JobGraph, _ relations: [SegmentName: Relations]) -> [SegmentName: Double] {
         var rows: [SegmentName: Double] = [:]
         for segment in graph.segments {
             switch segment.reads {
-            case .vault:
-                let tables = try await Snapshot.tablesRead(
-                    by: scripts.filter { $0.segment.name == segment.name }, in: session)
-                rows[segment.name] = try await Snapshot.estimatedRows(of: tables, in: session)
+            case .vault: rows[segment.name] = relations[segment.name]?.estimatedRows
             case .run: rows[segment.name] = segment.needs.reduce(0) { $0 + (rows[$1] ?? 0) }
             }
         }
         return rows
     }
 
-    private func makeTables(_ selected: [SegmentScript], for run: RunRecord) async throws {
+    private func makeTables(
+        _ selected: [SegmentScript], _ relations: [SegmentName: Relations], for run: RunRecord
+    ) async throws {
         let described = try await dependencies.withSession { session in
             try await RunSchema.createPermanent(dependencies.scripts.tables, in: session)
             try await RunSchema(run).create(dependencies.scripts.runTables(of: selected), in: session)
@@ -117,7 +131,8 @@ struct BeginStep: Sendable {
                         try script.text.statements(with: parameters)[0], action: "describe \(script.segment.name)"
                     ).map { DatasetColumn(name: $0.name, type: $0.type) }
                 }
-                described.append((script, columns, try await Snapshot.tablesRead(by: [script], in: session)))
+                let tables = script.segment.reads == .vault ? relations[script.segment.name]?.tables ?? [] : []
+                described.append((script, columns, tables))
             }
             return described
         }

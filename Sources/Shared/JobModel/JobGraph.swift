@@ -1,13 +1,10 @@
-/// The jobs of a run and which segments wait for which: a pure value, derived from the segments' headers alone.
+/// The jobs of a run and the segments that each segment waits for, derived from the segments' headers alone.
 ///
 /// Needs hold at partition grain: where both segments are split by bucket, bucket 7 waits for bucket 7 only. Otherwise
 /// a job waits for all jobs of the segment that it needs.
 package struct JobGraph: Sendable, Hashable {
-    /// One edge of the graph.
     package struct Need: Sendable, Hashable {
-        /// The segment that waits.
         package var segment: SegmentName
-        /// The segment that must be done before.
         package var needs: SegmentName
         /// Whether bucket n waits for bucket n only.
         package var isSamePartition: Bool
@@ -15,7 +12,6 @@ package struct JobGraph: Sendable, Hashable {
 
     /// The job segments in an order in which each follows what it needs.
     package let segments: [Segment]
-    /// All edges.
     package let needs: [Need]
     /// N: how many jobs each split segment has.
     package let partitionCount: Int
@@ -67,14 +63,12 @@ package struct JobGraph: Sendable, Hashable {
     /// The system that combines the others.
     package static let combiningSystem = "oibl"
 
-    /// How many jobs a segment has.
     package func jobCount(of segment: Segment) -> Int { segment.split == .none ? 1 : partitionCount }
 
-    /// How many jobs there are in all.
     package var jobCount: Int { segments.reduce(0) { $0 + jobCount(of: $1) } }
 
-    /// What is wrong with a set of segments, all of it: unknown needs, needs on what is no job, cycles, archives that
-    /// read the vaults, tables that two segments fill. Each sentence names the segment.
+    /// All problems of a set of segments: names declared twice, unknown needs, needs of segments without jobs, cycles. Each
+    /// sentence names the segment.
     package static func problems(in segments: [Segment]) -> [String] {
         var problems: [String] = []
         let byName = Dictionary(segments.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

@@ -1,4 +1,4 @@
-/// What a segment is for; the folder of its script says it.
+/// The kind of a segment, given by the folder of its script.
 package enum SegmentKind: String, Sendable, Hashable, Codable, CaseIterable {
     case precheck, `init`, archive, postcheck, history
 
@@ -13,16 +13,14 @@ package enum SegmentKind: String, Sendable, Hashable, Codable, CaseIterable {
         }
     }
 
-    /// Whether its work is done by jobs that workers take; the other kinds run in the coordinator.
+    /// Whether it is divided into jobs that workers claim; the other kinds run in the coordinator.
     package var isJob: Bool { self == .`init` || self == .archive }
 }
 
 /// How a segment's work is divided into jobs.
 package enum SegmentSplit: Sendable, Hashable {
-    /// One job a customer bucket.
+    /// One job for each customer bucket.
     case bucket
-    /// One job a range of pages of one table.
-    case pages(table: String)
     /// One job.
     case none
 }
@@ -35,7 +33,7 @@ package enum SegmentReads: String, Sendable, Hashable, CaseIterable {
     case run
 }
 
-/// What a failed check means.
+/// The consequence of a failed check.
 package enum Severity: String, Sendable, Hashable, Codable, CaseIterable {
     /// The run stops.
     case error
@@ -43,7 +41,7 @@ package enum Severity: String, Sendable, Hashable, Codable, CaseIterable {
     case warn
 }
 
-/// The header of a segment's script: everything that the job graph needs to know of it.
+/// The header of a segment's script: everything that the job graph needs.
 package struct Segment: Sendable, Hashable {
     /// Unique in the set of scripts.
     package var name: SegmentName
@@ -63,12 +61,11 @@ package struct Segment: Sendable, Hashable {
     package var totals: [String]
     /// Archive: the column that the totals are grouped by.
     package var totalsBy: String?
-    /// Checks: what violating rows mean.
+    /// Checks: whether violating rows stop the run.
     package var severity: Severity
-    /// Checks: what to do about them.
+    /// Checks: what the operator can do about them.
     package var hint: String?
 
-    /// A segment of the given header.
     package init(
         name: SegmentName, kind: SegmentKind, needs: [SegmentName] = [], split: SegmentSplit = .bucket,
         reads: SegmentReads, writes: [String] = [], key: [String] = [], totals: [String] = [],

@@ -76,7 +76,7 @@ package struct PostgresConfiguration: Sendable {
         SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1;
         SET bytea_output = 'hex'; SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on;
         SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0;
-        SET client_min_messages = warning; SET client_connection_check_interval = '1s'; SET jit = off;
+        SET client_min_messages = warning; SET client_connection_check_interval = '1s'; SET jit = off; SET row_security = off;
         SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout';
         SELECT pg_catalog.pg_backend_pid()
         """

@@ -29,7 +29,7 @@ package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStrin
         self.sqlState = sqlState
         self.message = message
         self.detail = detail
-        self.hint = hint ?? sqlState.flatMap(Self.hint(for:))
+        self.hint = hint ?? sqlState.flatMap { Self.hint(for: $0, message: message) }
         self.action = action
         self.position = position
         self.isConnectionLost = isConnectionLost
@@ -60,10 +60,12 @@ package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStrin
     }
 
     /// What to do about the states that an operator meets and whose own words do not say it.
-    private static func hint(for sqlState: String) -> String? {
+    private static func hint(for sqlState: String, message: String) -> String? {
         switch sqlState {
         case "25006":
             "the server takes no changes: it is a standby, or default_transaction_read_only is on; look at BDA_DB_HOST"
+        case "42501" where message.contains("row-level security"):
+            "an export reads all rows: give the role BYPASSRLS, or drop the policy; where filtered rows are wanted, grant the role a view that selects them, owned by a role with BYPASSRLS, and read that"
         case "42501": "give the role the rights that deploy/postgres/role.sql lists"
         case "53100":
             "the database server's disk is full; 'bda-coordinator clean' drops the tables of runs that no view shows"

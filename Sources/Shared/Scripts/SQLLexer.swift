@@ -28,10 +28,11 @@ struct SQLToken: Sendable, Hashable {
     var range: Range<Int>
 }
 
-/// Splits a script into tokens as psql and the server do: nothing inside strings, quoted identifiers, dollar quotes and
-/// comments is looked at (PostgreSQL, "Lexical Structure"; psql, "SQL Interpolation").
+/// Splits a script into tokens as psql and the server do, to find its parameters and the ends of its statements. The content
+/// of strings, quoted identifiers, dollar quotes and comments is skipped (PostgreSQL, "Lexical Structure"; psql, "SQL
+/// Interpolation").
 struct SQLLexer {
-    /// Something that never ends.
+    /// A quote or comment without its end.
     struct Unterminated: Error {
         let what: String
         let offset: Int
@@ -89,7 +90,7 @@ struct SQLLexer {
         }
     }
 
-    /// To the end of the line, which a carriage return ends too.
+    /// Skips to the end of the line, which a carriage return ends too.
     private mutating func skipLine() {
         while position < bytes.count, bytes[position] != 0x0A, bytes[position] != 0x0D { position += 1 }
     }
@@ -158,7 +159,7 @@ struct SQLLexer {
         return text
     }
 
-    /// Where the string that has just ended goes on; nil if it does not.
+    /// Returns the offset at which the string that has just ended is continued, or nil if it is not.
     private func continuation() -> Int? {
         var ahead = self
         var hasLineEnd = false

@@ -3,17 +3,16 @@ import JobModel
 
 /// All scripts of a run: segments and tables, read from the scripts folders and checked as a whole.
 ///
-/// `BDA_SCRIPTS_DIR` names one folder or several with `:` between them, so that a dataset is added by a folder of one's
-/// own beside the one that is shipped.
+/// `BDA_SCRIPTS_DIR` names one folder or several with `:` between them, so that a dataset can be added in a folder beside the
+/// shipped one.
 package struct ScriptSet: Sendable {
-    /// All that is wrong with the scripts.
+    /// All problems of the scripts.
     package struct Problems: Error, CustomStringConvertible, Sendable {
         /// One sentence each, with file and line.
         package let sentences: [String]
 
         package init(sentences: [String]) { self.sentences = sentences }
 
-        /// What people read.
         package var description: String {
             "unable to use the scripts:\n" + sentences.map { "  \($0)" }.joined(separator: "\n")
         }
@@ -24,7 +23,7 @@ package struct ScriptSet: Sendable {
     /// In order of name.
     package let tables: [TableScript]
 
-    /// Reads and checks everything below the folders. Throws `Problems` with all that is wrong at once.
+    /// Reads and checks everything below the folders. Throws all problems at once.
     package init(folders: [String]) throws(Problems) {
         var problems: [ScriptProblem] = []
         var segments: [SegmentScript] = []
@@ -33,7 +32,7 @@ package struct ScriptSet: Sendable {
         for folder in folders {
             guard Self.isFolder(folder) else {
                 unreadable.append(
-                    "BDA_SCRIPTS_DIR: '\(folder)' is not a folder that can be read; it holds tables/, prechecks/, init/, archive/, postchecks/ and history/, each with .sql files"
+                    "BDA_SCRIPTS_DIR: '\(folder)' is not a readable folder; it must hold tables/, prechecks/, init/, archive/, postchecks/ and history/, each with .sql files"
                 )
                 continue
             }
@@ -74,7 +73,7 @@ package struct ScriptSet: Sendable {
         return segments.filter { names.contains($0.segment.name) || !known.contains($0.segment.name.system) }
     }
 
-    /// The tables of a run that has these segments.
+    /// The tables that a run of these segments creates.
     package func runTables(of segments: [SegmentScript]) -> [TableScript] {
         let written = Set(segments.flatMap(\.segment.writes))
         return tables.filter { !$0.isPermanent && written.contains($0.name) }
@@ -109,7 +108,7 @@ package struct ScriptSet: Sendable {
             && FileManager.default.isReadableFile(atPath: path)
     }
 
-    /// The .sql files of one folder in order of name. A folder that is not there holds none.
+    /// The .sql files of one folder in order of name. A missing folder holds none.
     package static func sqlFiles(
         in folder: String, _ subfolder: String, unreadable: inout [String]
     ) -> [(name: String, text: String)] {

@@ -7,23 +7,20 @@ package struct ScriptProblem: Error, Sendable, Hashable, CustomStringConvertible
     package let file: String
     /// From 1; nil for the file as a whole.
     package let line: Int?
-    /// What happened.
     package let message: String
 
-    /// `message` may quote the script: what does not fit into a line for people is left out.
+    /// `message` may quote the script, so it is shortened and made printable.
     package init(file: String, line: Int?, message: String) {
         self.file = file
         self.line = line
         self.message = message.loggable(atMost: 400)
     }
 
-    /// What people read.
     package var description: String { line.map { "\(file):\($0): \(message)" } ?? "\(file): \(message)" }
 }
 
-/// The values of a script's parameters. Each was parsed to its type before; here it becomes text that is quoted.
+/// The values of a script's parameters. Each was parsed to its type before and is quoted when it is filled in.
 package struct ScriptParameters: Sendable {
-    /// The run.
     package var runID: RunID
     /// `BDA_CLIENT_ID`.
     package var clientID: String
@@ -37,9 +34,7 @@ package struct ScriptParameters: Sendable {
     package var partitionCount: Int
     /// The bucket of a job that is split by bucket.
     package var partition: Int?
-    /// The first page and the page after the last of a job that is split by pages; no upper end for the last range.
-    package var pages: (from: Int, to: Int?)?
-    /// When the run began, RFC 3339, by the database's clock. For prechecks only: a figure must not depend on it.
+    /// When the run began, RFC 3339, by the database's clock. Only prechecks may use it: a figure must not depend on it.
     package var startedAt: String
     /// `BDA_HISTORY_DAYS`, for history segments only; 0 keeps all.
     package var historyDays = 0
@@ -58,10 +53,10 @@ package struct ScriptParameters: Sendable {
         self.startedAt = startedAt
     }
 
-    /// The names that a script may use as `:'name'`. The only name of the form `:"name"` is `work`.
+    /// The names that a script may use as `:'name'`. The only name of the form `:"name"` is `work`, the run's schema.
     static let literalNames: Set<String> = [
-        "business_date", "cutoff", "partition", "partition_count", "page_from", "page_to", "run_id", "client_id",
-        "environment", "started_at", "history_days",
+        "business_date", "cutoff", "partition", "partition_count", "run_id", "client_id", "environment",
+        "started_at", "history_days", "work",
     ]
     static let identifierNames: Set<String> = ["work"]
 
@@ -71,13 +66,12 @@ package struct ScriptParameters: Sendable {
         case "cutoff": cutoff
         case "partition": partition.map { "\($0)" }
         case "partition_count": "\(partitionCount)"
-        case "page_from": pages.map { "(\($0.from),0)" }
-        case "page_to": pages.map { "(\($0.to ?? Int(UInt32.max)),0)" }
         case "run_id": runID.description
         case "client_id": clientID
         case "environment": environment
         case "started_at": startedAt
         case "history_days": "\(historyDays)"
+        case "work": workSchema
         default: nil
         }
     }
@@ -87,9 +81,9 @@ package struct ScriptParameters: Sendable {
 
 /// The text of a script, split into statements whose parameters can be filled in.
 package struct ScriptText: Sendable {
-    /// What a file holds, exactly.
+    /// The file's exact content.
     package let text: String
-    /// How people find it: the path from the scripts folder.
+    /// The path from the scripts folder.
     package let file: String
 
     private let bytes: [UInt8]
@@ -99,14 +93,15 @@ package struct ScriptText: Sendable {
     /// All comments before the first statement.
     let leadingComments: [(line: Int, text: String)]
 
-    /// Splits the text. Collects what is wrong with it at the level of tokens.
+    /// Splits the text and collects the problems of its tokens.
     package init(text: String, file: String, problems: inout [ScriptProblem]) {
         self.text = text
         self.file = file
         bytes = Array(text.utf8)
         if let zero = bytes.firstIndex(of: 0) {
             problems.append(
-                ScriptProblem(file: file, line: Self.line(of: zero, in: bytes), message: "it holds a zero byte"))
+                ScriptProblem(file: file, line: Self.line(of: zero, in: bytes), message: "the script holds a zero byte")
+            )
         }
         var statements: [[SQLToken]] = [[]]
         var comments: [(Int, String)] = []
@@ -143,7 +138,6 @@ package struct ScriptText: Sendable {
         if let problem = problems.first { throw problem }
     }
 
-    /// How many statements there are.
     package var statementCount: Int { statements.count }
 
     /// The first word of each statement, in lower case.
@@ -186,7 +180,6 @@ package struct ScriptText: Sendable {
         return texts
     }
 
-    /// The names of the parameters that it uses.
     var parameterNames: Set<String> {
         Set(
             statements.joined().compactMap {
@@ -218,57 +211,21 @@ package struct ScriptText: Sendable {
         }
     }
 
-    /// Words and literals that make a result depend on when it is computed, or on chance.
-    func volatilityProblems() -> [ScriptProblem] {
-        var problems: [ScriptProblem] = []
-        for tokens in statements {
-            for (index, token) in tokens.enumerated() {
-                let isCalled = index + 1 < tokens.count && tokens[index + 1].kind == .other(UInt8(ascii: "("))
-                let found: String
-                switch token.kind {
-                case .word(let word) where Self.volatileWords.contains(word): found = word
-                case .word(let word) where isCalled && Self.volatileFunctions.contains(word): found = "\(word)()"
-                case .string(let text) where Self.volatileLiterals.contains(text.lowercased()): found = "'\(text)'"
-                default: continue
-                }
-                problems.append(
-                    ScriptProblem(
-                        file: file, line: Self.line(of: token.range.lowerBound, in: bytes),
-                        message:
-                            "\(found) makes the result depend on when it is computed; use :'business_date' or :'cutoff'"
-                    ))
-            }
+    /// Literals that name a time relative to the clock. The server turns them into constants while it parses, so its
+    /// view of a query does not show them; functions that depend on the time are found there (`Relations`).
+    func clockLiteralProblems() -> [ScriptProblem] {
+        statements.joined().compactMap { token in
+            guard case .string(let text) = token.kind,
+                let word = text.lowercased().split(whereSeparator: \.isWhitespace).first,
+                ["now", "today", "yesterday", "tomorrow"].contains(word), text.count < 40
+            else { return nil }
+            return ScriptProblem(
+                file: file, line: Self.line(of: token.range.lowerBound, in: bytes),
+                message: "'\(text)' makes the result depend on when it is computed; use :'business_date' or :'cutoff'")
         }
-        return problems
     }
-
-    private static let volatileWords: Set<String> = [
-        "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp",
-    ]
-    private static let volatileFunctions: Set<String> = [
-        "now", "clock_timestamp", "statement_timestamp", "transaction_timestamp", "timeofday", "random", "setseed",
-        "gen_random_uuid", "nextval",
-    ]
-    private static let volatileLiterals: Set<String> = ["now", "today", "yesterday", "tomorrow"]
 
     private static func line(of offset: Int, in bytes: [UInt8]) -> Int {
         1 + bytes[..<min(offset, bytes.count)].count { $0 == UInt8(ascii: "\n") }
-    }
-}
-
-extension ScriptText {
-    /// What looks like `schema.table` in the statements, in lower case.
-    package var qualifiedNames: Set<String> {
-        var names: Set<String> = []
-        for tokens in tokenStatements {
-            for index in tokens.indices.dropLast(2) {
-                if case .word(let schema) = tokens[index].kind, tokens[index + 1].kind == .other(UInt8(ascii: ".")),
-                    case .word(let table) = tokens[index + 2].kind
-                {
-                    names.insert("\(schema).\(table)")
-                }
-            }
-        }
-        return names
     }
 }

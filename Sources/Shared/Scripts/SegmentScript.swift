@@ -3,9 +3,7 @@ package import JobModel
 
 /// A segment's script: its header, its text and the text's digest.
 package struct SegmentScript: Sendable {
-    /// The segment.
     package let segment: Segment
-    /// The text.
     package let text: ScriptText
     /// SHA-256 of the whole file, hexadecimal.
     package let digest: String
@@ -15,20 +13,18 @@ package struct SegmentScript: Sendable {
 
 /// A table's script: CREATE TABLE and its indexes.
 package struct TableScript: Sendable {
-    /// Without a schema: a table of each run. With one: a permanent table, such as a history.
+    /// A name without a schema is a table of each run; one with a schema is a permanent table, such as a history.
     package let name: String
-    /// The view in `report_oibl` that shows the newest published run's rows; nil for a table that is nobody else's.
+    /// The view in `report_oibl` that shows the newest published run's rows; nil for an internal table.
     package let view: String?
-    /// The text.
     package let text: ScriptText
     /// SHA-256 of the file, hexadecimal.
     package let digest: String
 
-    /// Whether it lives outside of runs.
     package var isPermanent: Bool { name.contains(".") }
 }
 
-/// The tags of a script's header: the leading `--` lines, `-- @tag value`.
+/// The tags of a script's header: `-- @tag value` in the leading comments.
 struct ScriptHeader {
     let file: String
     private(set) var values: [String: (value: String, line: Int)] = [:]
@@ -81,7 +77,7 @@ struct ScriptHeader {
 }
 
 extension SegmentScript {
-    /// Reads the header and checks the text. Nil when the problems leave no segment.
+    /// Reads the header and checks the text. Returns nil if the script has a problem.
     package init?(text: ScriptText, kind: SegmentKind, problems: inout [ScriptProblem]) {
         let before = problems.count
         let header = ScriptHeader(text, allowed: Self.allowedTags(of: kind), problems: &problems)
@@ -96,9 +92,10 @@ extension SegmentScript {
             case (nil, _): problems.append(header.problem("reads", "'@reads \(given)' is neither vault nor run"))
             case (.run, .precheck):
                 problems.append(
-                    header.problem("reads", "a precheck runs before there are tables of the run: @reads vault"))
+                    header.problem("reads", "a precheck runs before the run's tables exist: write @reads vault"))
             case (.vault, .postcheck), (.vault, .history):
-                problems.append(header.problem("reads", "a \(kind.rawValue) reads what the run wrote: @reads run"))
+                problems.append(
+                    header.problem("reads", "a \(kind.rawValue) reads what the run wrote: write @reads run"))
             default: break
             }
         }
@@ -108,22 +105,13 @@ extension SegmentScript {
         }
         var split = SegmentSplit.bucket
         if let given = header.values["split"]?.value {
-            let words = given.split(separator: " ")
-            switch words.first {
-            case "bucket" where words.count == 1: split = .bucket
-            case "none" where words.count == 1: split = .none
-            case "pages" where words.count == 2 && words[1].split(separator: ".").count == 2:
-                split = .pages(table: String(words[1]))
-            default:
-                problems.append(
-                    header.problem("split", "'@split \(given)' is none of: bucket, pages schema.table, none"))
+            switch given {
+            case "bucket": split = .bucket
+            case "none": split = .none
+            default: problems.append(header.problem("split", "'@split \(given)' is neither bucket nor none"))
             }
         } else if !kind.isJob {
             split = .none
-        }
-        if kind == .archive, case .pages = split {
-            problems.append(
-                header.problem("split", "an archive is in the order of its key: '@split bucket' or '@split none'"))
         }
         var totals: [String] = []
         var totalsBy: String?
@@ -148,7 +136,7 @@ extension SegmentScript {
         }
         if kind == .archive { _ = header.required("key", problems: &problems) }
         if kind == .`init` || kind == .history { _ = header.required("writes", problems: &problems) }
-        problems += text.volatilityProblems()
+        problems += text.clockLiteralProblems()
         problems += Self.statementProblems(of: text, kind: kind)
         problems += Self.parameterProblems(of: text, kind: kind, split: split)
         guard problems.count == before, let name, let reads else { return nil }
@@ -170,14 +158,14 @@ extension SegmentScript {
         }
     }
 
-    /// What a statement may begin with: a closed list, because anything else could end the transaction, change the
+    /// A statement's first word must be in a closed list, because another one could end the transaction, change the
     /// session or reach beyond the database.
     private static func statementProblems(of text: ScriptText, kind: SegmentKind) -> [ScriptProblem] {
         let allowed: [String] =
             switch kind {
             case .precheck, .postcheck, .archive: ["select", "with"]
             case .`init`: ["insert", "with"]
-            case .history: ["insert", "update", "delete", "merge", "with", "select", "lock"]
+            case .history: ["insert", "update", "delete", "merge", "with", "select"]
             }
         var problems = text.firstWords.filter { !allowed.contains($0.word) }.map { word, line in
             ScriptProblem(
@@ -190,9 +178,9 @@ extension SegmentScript {
             problems.append(
                 ScriptProblem(
                     file: text.file, line: nil,
-                    message: "it must hold exactly one SELECT, not \(text.statementCount) statements"))
+                    message: "the script must hold exactly one SELECT, not \(text.statementCount) statements"))
         } else if text.statementCount == 0 {
-            problems.append(ScriptProblem(file: text.file, line: nil, message: "it holds no statement"))
+            problems.append(ScriptProblem(file: text.file, line: nil, message: "the script holds no statement"))
         }
         return problems
     }
@@ -204,26 +192,17 @@ extension SegmentScript {
         var problems: [ScriptProblem] = []
         func add(_ message: String) { problems.append(ScriptProblem(file: text.file, line: nil, message: message)) }
         if kind != .precheck, used.contains("started_at") {
-            add(":'started_at' is for prechecks only: no figure may depend on when a run began")
+            add(":'started_at' may only be used in prechecks: no figure may depend on when a run began")
         }
-        if kind != .history, used.contains("history_days") { add(":'history_days' is for history scripts only") }
+        if kind != .history, used.contains("history_days") {
+            add(":'history_days' may only be used in history scripts")
+        }
         switch split {
-        case .bucket:
-            if !used.isDisjoint(with: ["page_from", "page_to"]) {
-                add(":'page_from' and :'page_to' need '@split pages schema.table'")
-            }
-            if !used.contains("partition") {
-                add("a segment split by bucket must use :'partition'; else say '@split none'")
-            }
-        case .pages:
-            if used.contains("partition") { add(":'partition' has no value in a segment split by pages") }
-            if !used.isSuperset(of: ["page_from", "page_to"]) {
-                add("a segment split by pages must use :'page_from' and :'page_to'")
-            }
-        case .none:
-            if !used.isDisjoint(with: ["partition", "page_from", "page_to"]) {
-                add(":'partition', :'page_from' and :'page_to' have no value in a segment that is not split")
-            }
+        case .bucket where !used.contains("partition"):
+            add("a segment split by bucket must use :'partition'; otherwise write '@split none'")
+        case .none where used.contains("partition"):
+            add(":'partition' has no value in a segment that is not split")
+        case .bucket, .none: break
         }
         return problems
     }

@@ -7,15 +7,14 @@ package import Postgres
 package struct RunSchema: Sendable {
     private let run: RunRecord
 
-    /// The schema of a run.
     package init(_ run: RunRecord) { self.run = run }
 
-    /// Makes the schema, its tables and, for tables split by partition_no, a child for each bucket. Repeated after a crash
-    /// it makes what is missing.
+    /// Creates the schema, its tables and, for tables partitioned by partition_no, a partition for each bucket. Repeated after
+    /// a crash it creates what is missing.
     package func create(_ tables: [TableScript], in session: PostgresSession) async throws {
         let schema = run.runID.schemaName
         try await session.execute(
-            "CREATE SCHEMA IF NOT EXISTS \(SQL.identifier(schema))", action: "make the run's schema")
+            "CREATE SCHEMA IF NOT EXISTS \(SQL.identifier(schema))", action: "create the run's schema")
         let existing = Set(
             try await session.query(
                 "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = $1", [schema],
@@ -24,18 +23,19 @@ package struct RunSchema: Sendable {
         for table in tables where !existing.contains(table.name) {
             try await session.execute(
                 "BEGIN;\n" + statements(for: table).joined(separator: ";\n") + ";\nCOMMIT",
-                action: "make the table '\(table.name)'")
+                action: "create the table '\(table.name)'")
         }
     }
 
-    /// Makes the schema and its tables in the session's open transaction, to be rolled back.
+    /// Creates the schema, its tables and missing permanent tables in the session's open transaction, to be rolled back.
     package func createForTrial(_ tables: [TableScript], in session: PostgresSession) async throws {
         try await session.execute(
-            "CREATE SCHEMA \(SQL.identifier(run.runID.schemaName))", action: "make a schema for the trial")
-        for table in tables where !table.isPermanent {
-            try await session.execute(
-                statements(for: table).joined(separator: ";\n"), action: "make the table '\(table.name)'")
+            "CREATE SCHEMA \(SQL.identifier(run.runID.schemaName))", action: "create a schema for the trial")
+        let statements = try tables.flatMap {
+            $0.isPermanent ? try $0.text.statements(with: ScriptParameters.none) : try self.statements(for: $0)
         }
+        if statements.isEmpty { return }
+        try await session.execute(statements.joined(separator: ";\n"), action: "create the tables for the trial")
     }
 
     private func statements(for table: TableScript) throws -> [String] {
@@ -55,16 +55,16 @@ package struct RunSchema: Sendable {
         ]
     }
 
-    /// Makes permanent tables that are not there yet.
+    /// Creates missing permanent tables.
     package static func createPermanent(_ tables: [TableScript], in session: PostgresSession) async throws {
         for table in tables where table.isPermanent {
             let text = try table.text.statements(with: ScriptParameters.none).joined(separator: ";\n")
-            try await session.execute("BEGIN;\n\(text);\nCOMMIT", action: "make the table '\(table.name)'")
+            try await session.execute("BEGIN;\n\(text);\nCOMMIT", action: "create the table '\(table.name)'")
         }
     }
 
-    /// Throws when somebody else's schema or table stands where views and permanent tables belong: found at the start, and
-    /// not when a whole run waits to be published.
+    /// Throws if the schema or a table in the place of a view or permanent table belongs to another role, so that this is found
+    /// at the start and not at the publication.
     ///
     /// - Parameter schemas: those that the role must be able to create in, where they exist.
     package static func checkReports(
@@ -92,7 +92,7 @@ package struct RunSchema: Sendable {
               ON n.oid = c.relnamespace AND n.nspname = pg_catalog.split_part(wanted.path, '.', 1)
             WHERE c.relkind <> wanted.kind OR NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
             """, [SQL.array(views), SQL.array(permanent), SQL.array(schemas)],
-            action: "look for what stands in the way of the views")
+            action: "look for objects in the place of the views")
         guard !found.rows.isEmpty else { return }
         let problems = found.rows.map { "\($0[0] ?? "") belongs to \($0[1] ?? "")" }
         throw PostgresError(
@@ -101,12 +101,12 @@ package struct RunSchema: Sendable {
             action: "use what is there already")
     }
 
-    /// Points the views at this run's tables, all at once in the session's open transaction, unless they show a newer date.
+    /// Replaces the views on this run's tables in the session's open transaction, unless they show a newer date.
     package func publishViews(_ tables: [TableScript], in session: PostgresSession) async throws {
-        // Two dates that are published at once take turns, so that the newer one stays.
+        // Two dates that are published at once take turns, so that the newer one remains.
         try await session.execute(
             "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bda: views of report_oibl', 0))",
-            action: "wait for a turn to replace the views")
+            action: "wait for the lock to replace the views")
         if try await isNewerDateShown(in: session) { return }
         for table in tables {
             guard let view = table.view else { continue }
@@ -117,10 +117,10 @@ package struct RunSchema: Sendable {
                     "SAVEPOINT replace; CREATE OR REPLACE VIEW \(target) AS \(select); RELEASE replace",
                     action: "replace the view report_oibl.\(view)")
             } catch let error as PostgresError where error.sqlState == "42P16" {
-                // Columns changed: the view is made anew. A view of somebody's on it makes this fail, and the error names it.
+                // The columns have changed, so the view is created again. If another view depends on it, the error names that.
                 try await session.execute(
                     "ROLLBACK TO replace; DROP VIEW \(target); CREATE VIEW \(target) AS \(select)",
-                    action: "make the view report_oibl.\(view) anew")
+                    action: "create the view report_oibl.\(view) again")
             }
         }
     }
@@ -200,7 +200,6 @@ package struct RunSchema: Sendable {
 }
 
 extension ScriptParameters {
-    /// For scripts that use no parameter.
     static var none: ScriptParameters {
         var generator = SystemRandomNumberGenerator()
         return ScriptParameters(

@@ -3,14 +3,14 @@ package import Ledger
 
 extension SnapshotStore {
     /// Calls `body` with the ids under which the run's snapshot may be alive, one after the other, until it does not throw
-    /// `SnapshotLost`: the run's own, then its keepers', the newest first. Ids that are noted meanwhile are tried as well.
+    /// `SnapshotLost`: the run's own, then its keepers', the newest first. Ids that are recorded meanwhile are tried as well.
     ///
     /// - Returns: the id that is alive, and what `body` returned.
     package func withSnapshot<Value: Sendable>(
         of runID: RunID, _ body: @Sendable (_ snapshotID: String) async throws -> Value
     ) async throws -> (id: String, value: Value) {
         var tried: Set<String> = []
-        var loss = WorkTransaction.SnapshotLost(description: "nobody has noted a snapshot of run \(runID)")
+        var loss = WorkTransaction.SnapshotLost(description: "no snapshot of run \(runID) is recorded")
         while true {
             let ids = try await snapshotIDs(of: runID).filter { tried.insert($0).inserted }
             if ids.isEmpty { throw loss }

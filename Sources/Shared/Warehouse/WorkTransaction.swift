@@ -4,26 +4,25 @@ package import Postgres
 
 /// The transaction of one attempt, on the session that does its work.
 package enum WorkTransaction {
-    /// The run's snapshot cannot be imported any more: whoever held it is gone.
+    /// The run's snapshot cannot be imported: no session holds it any more.
     package struct SnapshotLost: Error, CustomStringConvertible, Sendable {
-        /// What people read.
         package let description: String
     }
 
-    /// What a transaction's statements see of others' commits.
     package enum Isolation: String, Sendable {
-        /// The same for all of them: what was committed when the first began, or the imported snapshot.
+        /// All statements see what was committed when the first began, or the imported snapshot.
         case repeatableRead = "REPEATABLE READ"
-        /// What was committed when each began: what waits for a lock sees what the lock's last holder wrote.
+        /// Each statement sees what was committed when it began, so a statement after a lock sees what the lock's last holder
+        /// wrote.
         case readCommitted = "READ COMMITTED"
     }
 
     /// Begins, in the run's snapshot or in a fresh one, and returns the transaction's id for `commit`. After `SnapshotLost`
-    /// the session can be used for another try.
+    /// the session can be used for another attempt.
     ///
     /// - Parameters:
     ///   - tables: with a snapshot, the tables that the script reads; they are locked in ACCESS SHARE mode.
-    ///   - lockWait: how long these locks are waited for, a minute by default; then it is SQLSTATE 55P03.
+    ///   - lockWait: time limit for these locks, a minute by default; then the error is SQLSTATE 55P03.
     package static func begin(
         in session: PostgresSession, snapshotID: String?, locking tables: [String] = [],
         lockWait: Duration? = nil, isolation: Isolation = .repeatableRead
