@@ -43,6 +43,31 @@ import Testing
         #expect(exploration.ends > 0 && exploration.states > 20_000)
     }
 
+    @Test func theDrawingsHaveExactlyTheTransitionsOfTheModel() throws {
+        var (jobs, runs): (Set<String>, Set<String>) = ([], [])
+        for scope in [Self.chain, Self.graph, Self.owners] {
+            _ = Exploration(of: FleetModel(scope)) { before, after in
+                for (old, new) in zip(before.ledger.jobs, after.ledger.jobs) where old.state != new.state {
+                    jobs.insert("\(old.state.rawValue) --> \(new.state.rawValue)")
+                }
+                if before.ledger.run != after.ledger.run {
+                    runs.insert("\(before.ledger.run.rawValue) --> \(after.ledger.run.rawValue)")
+                }
+            }
+        }
+        #expect(try jobs == StateDrawing.transitions(under: "## A job in the ledger"))
+        // The model ends a run when it is published; the steps after that are a line.
+        let drawn = try StateDrawing.transitions(under: "## A run in the ledger")
+        #expect(runs.isSubset(of: drawn))
+        #expect(
+            drawn
+                == Set(
+                    RunState.allCases.flatMap { state in
+                        let ends: [RunState] = state.isFinal || state.isPublished ? [] : [.failed, .cancelled]
+                        return (ends + [state.next].compactMap { $0 }).map { "\(state.rawValue) --> \($0.rawValue)" }
+                    }))
+    }
+
     @Test("a rule of the protocol that is left out is missed", arguments: FleetModel.Mistake.allCases)
     func mistakesAreFound(_ mistake: FleetModel.Mistake) {
         var scope =

@@ -40,8 +40,12 @@ package struct Exploration: Sendable, CustomStringConvertible {
 
     /// Goes through all states that can be reached from `start`, breadth first, until one is wrong.
     ///
-    /// - Parameter limit: the exploration traps beyond this number of states, rather than call a part of them all.
-    package init<State: Explorable>(of start: State, limit: Int = 2_000_000) {
+    /// - Parameters:
+    ///   - limit: the exploration traps beyond this number of states, rather than call a part of them all.
+    ///   - observe: is called for each step.
+    package init<State: Explorable>(
+        of start: State, limit: Int = 2_000_000, observe: (_ before: State, _ after: State) -> Void = { _, _ in }
+    ) {
         var known: [UInt64: Int32] = [start.fingerprint: 0]
         var parents: [(state: Int32, action: State.Action)?] = [nil]
         var isEnd = [start.isEnd]
@@ -63,6 +67,7 @@ package struct Exploration: Sendable, CustomStringConvertible {
                 for action in state.actions {
                     let successor = state.after(action)
                     steps += 1
+                    observe(state, successor)
                     let fingerprint = successor.fingerprint
                     let target: Int32
                     if let seen = known[fingerprint] {

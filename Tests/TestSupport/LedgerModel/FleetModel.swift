@@ -104,7 +104,7 @@ package struct FleetModel: Explorable {
     }
 
     let scope: Scope
-    var ledger: LedgerModel
+    package internal(set) var ledger: LedgerModel
     var workers: [Worker]
     /// Each with the owner's number that it believes in.
     var coordinators: [(number: Int, phase: Coordinator)] = []
