@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks the borders of the modules (docs/architecture.md): an import points to a lower row only, never to the same
-# one; each C library is imported by one module, and by no test; nothing else but the toolchain's own modules is used.
+# one; each C library is imported by one module, and by no test; nothing else but the toolchain's own modules is used. A
+# source file has at most 400 lines.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -50,6 +51,7 @@ find Sources Tests -name '*.swift' -print0 | sort -z | xargs -0 awk -v table="$t
         module = path[2] == "Shared" ? path[3] : path[2]
         if (!test && !(module in row)) complain("module " module " is in no row of scripts/dev/imports.sh")
     }
+    FNR == 401 && !test { complain("a source file has at most 400 lines") }
     # Programs in other languages stand in literals of several lines.
     {
         was_in_text = in_text
