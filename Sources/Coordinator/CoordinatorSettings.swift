@@ -1,7 +1,7 @@
 import Foundation
-import Ledger
 import JobModel
 import Kafka
+import Ledger
 import ObjectStore
 import Postgres
 import ProgramSettings
@@ -10,7 +10,7 @@ import Settings
 /// The settings of a coordinator, checked.
 struct CoordinatorSettings: Sendable {
     var clientID: String
-    var environment: String
+    var deployment: String
     var systems: [String]
     var timeZone: TimeZone
     var cutoffTime: TimeOfDay
@@ -38,7 +38,7 @@ struct CoordinatorSettings: Sendable {
 
     init(settings: inout SettingsReader) {
         clientID = settings[ProgramSetting.clientID]
-        environment = settings[ProgramSetting.deployment]
+        deployment = settings[ProgramSetting.deployment]
         systems = settings[RunSetting.systems]
         timeZone = settings[RunSetting.timeZone]
         cutoffTime = settings[RunSetting.cutoffTime]

@@ -1,5 +1,5 @@
-import JobModel
 import CommandLineOptions
+import JobModel
 import Ledger
 import Postgres
 import Warehouse

@@ -8,11 +8,11 @@ import Ledger
 @testable import Coordinator
 
 @Suite struct CoordinatorSettingsTests {
-    private func environment(_ changes: [String: String] = [:]) throws -> CommandEnvironment {
+    private func context(_ changes: [String: String] = [:]) throws -> CommandContext {
         let variables = [
             "BDA_CLIENT_ID": "acme", "BDA_ENVIRONMENT": "dev", "BDA_DB_HOST": "127.0.0.1",
         ].merging(changes) { _, new in new }
-        return try CommandEnvironment([], environment: variables)
+        return try CommandContext([], environment: variables)
     }
 
     private func instant(_ text: String) -> Date { try! Date(text, strategy: .iso8601) }
@@ -23,13 +23,13 @@ import Ledger
         ("2026-10-23", "2026-10-24T03:00:00Z"), ("2026-10-24", "2026-10-25T04:00:00Z"),
     ])
     func cutoffFollowsTheTimeZone(_ pair: (String, String)) throws {
-        let settings = try environment().settings
+        let settings = try context().settings
         #expect(try settings.cutoff(of: BusinessDate(pair.0)) == instant(pair.1))
     }
 
     /// 02:30 does not exist on 2026-03-29 in Berlin; the cut-off is then the hour after the gap.
     @Test func aCutoffInTheGapOfSummerTimeIsAfterIt() throws {
-        let settings = try environment(["BDA_CUTOFF_TIME": "02:30"]).settings
+        let settings = try context(["BDA_CUTOFF_TIME": "02:30"]).settings
         let cutoff = settings.cutoff(of: try BusinessDate("2026-03-28"))
         #expect((instant("2026-03-29T01:00:00Z")...instant("2026-03-29T01:30:00Z")).contains(cutoff))
     }
@@ -39,12 +39,12 @@ import Ledger
         ("2026-01-01T00:30:00Z", "2025-12-31"),
     ])
     func yesterdayIsTheTimeZones(_ pair: (String, String)) throws {
-        #expect(try environment().settings.yesterday(at: instant(pair.0)).description == pair.1)
+        #expect(try context().settings.yesterday(at: instant(pair.0)).description == pair.1)
     }
 
     @Test func allWrongSettingsAreToldAtOnce() {
         let error = #expect(throws: SettingsError.self) {
-            try environment([
+            try context([
                 "BDA_ENVIRONMENT": "qa", "BDA_PARTITIONS": "0", "BDA_MAX_ROW_SIZE_FILE": "0",
                 "BDA_TIME_ZONE": "Mars/Base",
                 "BDA_OUTPUT_PREFIX": "a/../b",
@@ -65,21 +65,21 @@ import Ledger
     ])
     func noSettingLeadsOutOfThePrefix(_ text: String) throws {
         for name in ["BDA_OUTPUT_PREFIX", "BDA_CLIENT_ID"] {
-            let error = #expect(throws: SettingsError.self, "\(name)=\(text)") { try environment([name: text]) }
+            let error = #expect(throws: SettingsError.self, "\(name)=\(text)") { try context([name: text]) }
             #expect(error?.problems.contains { $0.setting == name } == true)
         }
         #expect(
-            try environment(["BDA_OUTPUT_PREFIX": "data/billing-v1.2"]).settings.outputPrefix == "data/billing-v1.2")
+            try context(["BDA_OUTPUT_PREFIX": "data/billing-v1.2"]).settings.outputPrefix == "data/billing-v1.2")
     }
 
     @Test func datesThatCannotBeRunAreRefused() throws {
-        let environment = try environment()
+        let context = try self.context()
         for date in ["2999-01-01", "2026-02-30", "tomorrow"] {
-            let failure = #expect(throws: RunFailure.self) { try environment.businessDate(date) }
+            let failure = #expect(throws: RunFailure.self) { try context.businessDate(date) }
             #expect(failure?.exitCode == .usage)
             #expect(failure?.reason.contains("--date") == true)
         }
-        let tooEarly = try self.environment(["BDA_CUTOFF_TIME": "23:59", "BDA_TIME_ZONE": "UTC"])
+        let tooEarly = try self.context(["BDA_CUTOFF_TIME": "23:59", "BDA_TIME_ZONE": "UTC"])
         let failure = #expect(throws: RunFailure.self) {
             try tooEarly.checkCutoff(of: tooEarly.settings.yesterday(at: Date(timeIntervalSinceNow: 86_400)))
         }
@@ -87,8 +87,8 @@ import Ledger
     }
 
     @Test(arguments: [0, -1, 1025]) func partitionsOutOfRangeAreRefused(_ count: Int) throws {
-        let environment = try environment()
-        #expect(throws: RunFailure.self) { try environment.partitions(count) }
+        let context = try self.context()
+        #expect(throws: RunFailure.self) { try context.partitions(count) }
     }
 }
 

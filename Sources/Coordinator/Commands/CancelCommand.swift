@@ -1,7 +1,7 @@
-import JobModel
 import CommandLineOptions
-import Settings
+import JobModel
 import Ledger
+import Settings
 
 /// `cancel`.
 struct CancelCommand: AsyncParsableCommand {
@@ -22,13 +22,13 @@ struct CancelCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let date = date
         try await reportingFailures {
-            let environment = try CommandEnvironment([])
-            let settings = environment.settings
-            try await environment.checkLedger()
-            let businessDate = try environment.businessDate(date)
+            let context = try CommandContext([])
+            let settings = context.settings
+            try await context.checkLedger()
+            let businessDate = try context.businessDate(date)
             let ledger = Ledger(settings.database, purpose: "coordinator cancel")
             let run = try await ledger.runs.runs(
-                clientID: settings.clientID, environment: settings.environment, businessDate: businessDate, limit: 20
+                clientID: settings.clientID, environment: settings.deployment, businessDate: businessDate, limit: 20
             ).first { !$0.state.isFinal }
             guard let run else {
                 throw RunFailure(

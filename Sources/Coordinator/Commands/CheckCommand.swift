@@ -1,13 +1,13 @@
+import CommandLineOptions
 import Foundation
 import JobModel
-import Postgres
-import CommandLineOptions
-import ProgramSettings
-import Settings
-import Scripts
 import Ledger
-import Warehouse
+import Postgres
+import ProgramSettings
+import Scripts
+import Settings
 import Timing
+import Warehouse
 
 /// `check`.
 struct CheckCommand: AsyncParsableCommand {
@@ -38,12 +38,12 @@ struct CheckCommand: AsyncParsableCommand {
             return
         }
         try await reportingFailures {
-            let environment = try CommandEnvironment([])
-            let scripts = try environment.scripts()
-            let systems = try environment.systems(nil, of: scripts)
+            let context = try CommandContext([])
+            let scripts = try context.scripts()
+            let systems = try context.systems(nil, of: scripts)
             let graph = JobGraph(
                 segments: scripts.segments.map(\.segment), systems: Set(systems),
-                partitionCount: environment.settings.partitions)
+                partitionCount: context.settings.partitions)
             print("settings: ok")
             print("scripts: \(scripts.segments.count) segments and \(scripts.tables.count) tables, ok")
             print(
@@ -54,29 +54,29 @@ struct CheckCommand: AsyncParsableCommand {
                 print("next: bda-coordinator check --database")
                 return
             }
-            try await environment.checkLedger()
-            let run = environment.tryRun(date: environment.settings.yesterday(at: .now), partitions: 1)
-            let relations = try await environment.withSession { session in
+            try await context.checkLedger()
+            let run = context.tryRun(date: context.settings.yesterday(at: .now), partitions: 1)
+            let relations = try await context.withSession { session in
                 try await Relations.read(by: scripts.segments, of: run, making: scripts.tables, in: session)
             }
             for warning in relations.values.flatMap(\.warnings).sorted() { print("warning: \(warning)") }
             try Relations.refuse(relations)
             let tables = Set(relations.values.flatMap(\.tables))
             print(
-                "plans: all \(scripts.segments.count) segments can be planned in \(environment.settings.database.address); they read \(tables.count) tables and views"
+                "plans: all \(scripts.segments.count) segments can be planned in \(context.settings.database.address); they read \(tables.count) tables and views"
             )
         }
     }
 }
 
-extension CommandEnvironment {
+extension CommandContext {
     /// A run that is in no ledger, for a trial.
     func tryRun(date: BusinessDate, partitions: Int) -> RunRecord {
         var generator = SystemRandomNumberGenerator()
         let now = Date()
         var run = RunRecord(
             runID: RunID(millisecondsSince1970: Int64(now.timeIntervalSince1970 * 1000), using: &generator),
-            clientID: settings.clientID, environment: settings.environment, businessDate: date,
+            clientID: settings.clientID, environment: settings.deployment, businessDate: date,
             cutoff: Timestamp.text(of: settings.cutoff(of: date)), systems: settings.systems, isCompleteSet: false,
             settings: settings.runSettings(partitionCount: partitions, output: ""), owner: "", snapshotID: nil)
         run.startedAt = Timestamp.text(of: now)

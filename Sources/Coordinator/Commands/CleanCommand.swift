@@ -1,13 +1,13 @@
+import CommandLineOptions
 import Foundation
 import JobModel
+import Ledger
 import ObjectStore
 import Postgres
-import CommandLineOptions
-import Settings
 import Scripts
-import Ledger
-import Warehouse
+import Settings
 import Timing
+import Warehouse
 
 /// `clean`.
 struct CleanCommand: AsyncParsableCommand {
@@ -31,13 +31,13 @@ struct CleanCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let isApplied = apply
         try await reportingFailures {
-            let environment = try CommandEnvironment([.output])
-            try await environment.checkLedger()
-            guard let output = environment.output else { preconditionFailure("clean needs an output") }
+            let context = try CommandContext([.output])
+            try await context.checkLedger()
+            guard let output = context.output else { preconditionFailure("clean needs an output") }
             let cleaner = Cleaner(
-                settings: environment.settings, store: try output.open(),
-                ledger: Ledger(environment.settings.database, purpose: "coordinator clean"), isApplied: isApplied)
-            var count = try await environment.withSession { try await cleaner.removeSchemas(in: $0) }
+                settings: context.settings, store: try output.open(),
+                ledger: Ledger(context.settings.database, purpose: "coordinator clean"), isApplied: isApplied)
+            var count = try await context.withSession { try await cleaner.removeSchemas(in: $0) }
             count += try await cleaner.removeRuns()
             count += try await cleaner.removeUploads()
             await cleaner.ledger.close()
@@ -60,7 +60,7 @@ private struct Cleaner {
     func removeSchemas(in session: PostgresSession) async throws -> Int {
         var count = 0
         for runID in try await SupersededSchemas.found(
-            clientID: settings.clientID, environment: settings.environment, ledger, in: session)
+            clientID: settings.clientID, environment: settings.deployment, ledger, in: session)
         {
             do {
                 if isApplied { try await RunSchema.drop(runID, in: session) }
@@ -82,10 +82,10 @@ private struct Cleaner {
     /// The files of runs that failed or were cancelled, and everything about runs that are too old.
     func removeRuns() async throws -> Int {
         let newest = try await ledger.runs.newestPublishedDate(
-            clientID: settings.clientID, environment: settings.environment)
+            clientID: settings.clientID, environment: settings.deployment)
         let oldest = settings.retentionDays > 0 ? newest?.adding(days: -settings.retentionDays) : nil
         var count = 0
-        for run in try await ledger.runs.endedRuns(clientID: settings.clientID, environment: settings.environment) {
+        for run in try await ledger.runs.endedRuns(clientID: settings.clientID, environment: settings.deployment) {
             let isTooOld = oldest.map { run.businessDate < $0 } ?? false
             guard isTooOld || !run.state.isPublished else { continue }
             let named = try await runNamed(by: run.layout.latestOfDate)

@@ -1,8 +1,8 @@
+import CommandLineOptions
 import Foundation
 import Kafka
-import ObjectStore
 import Logging
-import CommandLineOptions
+import ObjectStore
 import Settings
 
 /// `local`.
@@ -50,14 +50,14 @@ struct LocalCommand: AsyncParsableCommand {
             variables["BDA_OUTPUT"] = Self.output(output)
             // The broker of local mode has its own address and no security.
             for name in variables.keys where name.hasPrefix("BDA_KAFKA_") { variables[name] = nil }
-            let environment = try CommandEnvironment([.output], environment: variables)
-            if case .files(let folder) = environment.output { try Self.create(folder) }
-            let checked = try await CheckedRun(options, in: environment)
+            let context = try CommandContext([.output], environment: variables)
+            if case .files(let folder) = context.output { try Self.create(folder) }
+            let checked = try await CheckedRun(options, in: context)
             let fleet = try await LocalFleet(
-                workers: workers, environment: variables, topics: environment.settings.topicDefinitions,
-                logger: environment.logger)
+                workers: workers, environment: variables, topics: context.settings.topicDefinitions,
+                logger: context.logger)
             do {
-                try await RunProgram(environment: environment, kafka: fleet.kafka, checked: checked, fleet: fleet).run()
+                try await RunProgram(context: context, kafka: fleet.kafka, checked: checked, fleet: fleet).run()
             } catch {
                 await fleet.stop(within: .seconds(5))
                 throw error

@@ -1,8 +1,8 @@
-import JobModel
 import CommandLineOptions
-import Settings
-import Scripts
+import JobModel
 import Ledger
+import Scripts
+import Settings
 import Timing
 
 /// `plan`.
@@ -28,15 +28,15 @@ struct PlanCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let (date, systems, partitions) = (date, systems, partitions)
         try await reportingFailures {
-            let environment = try CommandEnvironment([])
-            let scripts = try environment.scripts()
-            let businessDate = try environment.businessDate(date)
-            let chosen = try environment.systems(systems, of: scripts)
-            let count = try environment.partitions(partitions)
+            let context = try CommandContext([])
+            let scripts = try context.scripts()
+            let businessDate = try context.businessDate(date)
+            let chosen = try context.systems(systems, of: scripts)
+            let count = try context.partitions(partitions)
             let selected = scripts.selected(systems: Set(chosen))
             let graph = JobGraph(segments: selected.map(\.segment), systems: Set(chosen), partitionCount: count)
             print(
-                "business date \(businessDate), loads up to \(Timestamp.text(of: environment.settings.cutoff(of: businessDate)))"
+                "business date \(businessDate), loads up to \(Timestamp.text(of: context.settings.cutoff(of: businessDate)))"
             )
             print(
                 "systems \(chosen.joined(separator: ", ")), \(graph.jobCount) jobs of \(graph.segments.count) segments")
@@ -62,7 +62,7 @@ struct PlanCommand: AsyncParsableCommand {
     }
 }
 
-extension CommandEnvironment {
+extension CommandContext {
     /// N: the one given, or the setting's.
     func partitions(_ given: Int?) throws -> Int {
         guard let given else { return settings.partitions }

@@ -1,16 +1,16 @@
 import BlockingIO
+import CommandLineOptions
 import Foundation
+import HealthEndpoint
 import JobModel
 import Kafka
-import ObjectStore
+import Ledger
 import Logging
 import Metrics
-import ServiceLifecycle
-import CommandLineOptions
-import Settings
-import HealthEndpoint
+import ObjectStore
 import Scripts
-import Ledger
+import ServiceLifecycle
+import Settings
 import Warehouse
 
 /// `run`.
@@ -47,8 +47,8 @@ struct RunCommand: AsyncParsableCommand {
         let options = RunOptions(
             date: date, systems: systems, partitions: partitions, isNew: new, takesOver: takeover)
         try await reportingFailures {
-            let environment = try CommandEnvironment([.kafka, .output])
-            guard let kafka = environment.kafka else {
+            let context = try CommandContext([.kafka, .output])
+            guard let kafka = context.kafka else {
                 throw RunFailure(
                     .usage, "BDA_KAFKA_BOOTSTRAP_SERVERS is not set",
                     hint:
@@ -56,7 +56,7 @@ struct RunCommand: AsyncParsableCommand {
                 )
             }
             try await RunProgram(
-                environment: environment, kafka: kafka, checked: CheckedRun(options, in: environment)
+                context: context, kafka: kafka, checked: CheckedRun(options, in: context)
             ).run()
         }
     }
@@ -77,40 +77,40 @@ struct CheckedRun: Sendable {
     let request: RunRequest
     let takesOver: Bool
 
-    init(_ options: RunOptions, in environment: CommandEnvironment) async throws {
-        scripts = try environment.scripts()
+    init(_ options: RunOptions, in context: CommandContext) async throws {
+        scripts = try context.scripts()
         request = RunRequest(
-            businessDate: try environment.businessDate(options.date),
-            systems: try environment.systems(options.systems, of: scripts),
-            partitions: try environment.partitions(options.partitions), isNew: options.isNew)
+            businessDate: try context.businessDate(options.date),
+            systems: try context.systems(options.systems, of: scripts),
+            partitions: try context.partitions(options.partitions), isNew: options.isNew)
         takesOver = options.takesOver
-        try environment.checkCutoff(of: request.businessDate)
-        try await environment.checkLedger()
+        try context.checkCutoff(of: request.businessDate)
+        try await context.checkLedger()
         let tables = scripts.tables
         // Whether the role may create in report_oibl is a precheck's.
-        try await environment.withSession { try await RunSchema.checkReports(tables, schemas: ["bda"], in: $0) }
+        try await context.withSession { try await RunSchema.checkReports(tables, schemas: ["bda"], in: $0) }
     }
 }
 
 /// The wiring of a run: connects, runs the steps beside their services, and prints what came of it.
 struct RunProgram: Sendable {
-    let environment: CommandEnvironment
+    let context: CommandContext
     let kafka: KafkaConfiguration
     let checked: CheckedRun
     /// Local mode: runs beside the steps and ends with them.
     var fleet: LocalFleet?
 
     func run() async throws {
-        let settings = environment.settings
-        let logger = environment.logger
+        let settings = context.settings
+        let logger = context.logger
         let date = checked.request.businessDate
-        guard let output = environment.output else { preconditionFailure("a run needs an output") }
+        guard let output = context.output else { preconditionFailure("a run needs an output") }
         let store = try output.open()
         try await store.check()
         try await checkTopics()
 
-        let lock = DateLock(clientID: settings.clientID, environment: settings.environment, businessDate: date)
-        if checked.takesOver { try await environment.withSession { try await lock.endHolder(on: $0) } }
+        let lock = DateLock(clientID: settings.clientID, environment: settings.deployment, businessDate: date)
+        if checked.takesOver { try await context.withSession { try await lock.endHolder(on: $0) } }
         let ledger = Ledger(settings.database, purpose: "coordinator ledger") { try await lock.take(on: $0) }
         // The services' own session: what they wait for never holds the steps back.
         let services = Ledger(settings.database, purpose: "coordinator services") { try await lock.join($0) }
@@ -129,7 +129,7 @@ struct RunProgram: Sendable {
                 settings: settings, scripts: checked.scripts, ledger: ledger, lock: lock, store: store,
                 outputURI: output.uri, messages: messages, bell: bell, current: current, snapshot: snapshot,
                 metrics: RunMetrics(registry: registry), logger: logger,
-                showsProgress: environment.logFormat == .text, ownerName: CommandEnvironment.processName),
+                showsProgress: context.logFormat == .text, ownerName: CommandContext.processName),
             request: checked.request)
         var members: [ServiceGroup.Member] = []
         if settings.httpPort != 0 {
@@ -140,7 +140,7 @@ struct RunProgram: Sendable {
         }
         members += [
             .init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell)),
-            .init("kafka", KafkaWatch(kafka: kafka, settings: settings, businessDate: date, logger: logger)),
+            .init("kafka", KafkaHealth(kafka: kafka, settings: settings, businessDate: date, logger: logger)),
             .init("snapshot", snapshot),
             .init(
                 "owed events", OwedEvents(settings: settings, ledger: services, messages: messages, logger: logger)),
@@ -169,7 +169,7 @@ struct RunProgram: Sendable {
     }
 
     private func figures(of runID: RunID) async throws -> [DatasetFigures] {
-        let ledger = Ledger(environment.settings.database, purpose: "coordinator")
+        let ledger = Ledger(context.settings.database, purpose: "coordinator")
         let figures = try await ledger.status.datasetFigures(of: runID)
         await ledger.close()
         return figures
@@ -178,8 +178,8 @@ struct RunProgram: Sendable {
     /// Throws when a topic is missing. A broker that cannot be reached ends the command: a run is not begun without one.
     private func checkTopics() async throws {
         try await KafkaAdmin.requireTopics(
-            environment.settings.topicDefinitions.map(\.name), configuration: kafka, within: .seconds(12),
-            logger: environment.logger)
+            context.settings.topicDefinitions.map(\.name), configuration: kafka, within: .seconds(12),
+            logger: context.logger)
     }
 }
 

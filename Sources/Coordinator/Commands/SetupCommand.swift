@@ -1,11 +1,11 @@
+import CommandLineOptions
 import Foundation
 import JobModel
 import Kafka
-import Logging
-import CommandLineOptions
-import Settings
-import Scripts
 import Ledger
+import Logging
+import Scripts
+import Settings
 import Warehouse
 
 /// `setup`.
@@ -30,16 +30,16 @@ struct SetupCommand: AsyncParsableCommand {
         try await reportingFailures {
             let variables = ProcessInfo.processInfo.environment
             let hasKafka = variables["BDA_KAFKA_BOOTSTRAP_SERVERS"]?.isEmpty == false
-            let environment = try CommandEnvironment(hasKafka ? .kafka : [], environment: variables)
-            let ledger = try LedgerSetup(folders: environment.settings.scriptsFolders)
+            let context = try CommandContext(hasKafka ? .kafka : [], environment: variables)
+            let ledger = try LedgerSetup(folders: context.settings.scriptsFolders)
             guard ledger.migrations.count == LedgerVersion.current else {
                 throw RunFailure(
                     .usage,
                     "the scripts folder makes a ledger of version \(ledger.migrations.count), this program needs version \(LedgerVersion.current)",
                     hint: "let BDA_SCRIPTS_DIR be the scripts folder of this program's version")
             }
-            let scripts = try environment.scripts()
-            try await environment.withSession { session in
+            let scripts = try context.scripts()
+            try await context.withSession { session in
                 try await RunSchema.checkReports(
                     scripts.tables, schemas: ["bda", "bda_extensions", "report_oibl"], in: session)
                 if isDryRun {
@@ -54,12 +54,12 @@ struct SetupCommand: AsyncParsableCommand {
                     print("table: \(table.name) \(isDryRun ? "would be made if it is missing" : "is there")")
                 }
             }
-            guard let kafka = environment.kafka else {
+            guard let kafka = context.kafka else {
                 print("topics: left out, because BDA_KAFKA_BOOTSTRAP_SERVERS is not set")
                 return
             }
-            let definitions = environment.settings.topicDefinitions
-            let existing = try await KafkaAdmin.withClient(configuration: kafka, logger: environment.logger) {
+            let definitions = context.settings.topicDefinitions
+            let existing = try await KafkaAdmin.withClient(configuration: kafka, logger: context.logger) {
                 let existing = try await $0.topics(within: .seconds(12))
                 if !isDryRun { _ = try await $0.ensureTopics(definitions, within: .seconds(30)) }
                 return existing

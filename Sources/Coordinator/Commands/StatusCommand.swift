@@ -1,8 +1,8 @@
+import CommandLineOptions
 import Foundation
 import JobModel
-import CommandLineOptions
-import Settings
 import Ledger
+import Settings
 
 /// `status`.
 struct StatusCommand: AsyncParsableCommand {
@@ -28,16 +28,16 @@ struct StatusCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let (date, watch, json) = (date, watch, json)
         try await reportingFailures {
-            let environment = try CommandEnvironment([])
-            try await environment.checkLedger()
+            let context = try CommandContext([])
+            try await context.checkLedger()
             let businessDate = try date.map { text in
                 do { return try BusinessDate(text) } catch { throw RunFailure(.usage, "--date: \(error)") }
             }
-            let ledger = Ledger(environment.settings.database, purpose: "coordinator status")
+            let ledger = Ledger(context.settings.database, purpose: "coordinator status")
             while true {
-                let report = try await environment.withSession { session in
+                let report = try await context.withSession { session in
                     try await StatusReport.read(
-                        ledger, clientID: environment.settings.clientID, environment: environment.settings.environment,
+                        ledger, clientID: context.settings.clientID, environment: context.settings.deployment,
                         businessDate: businessDate, in: session)
                 }
                 if watch, !json { print("\u{1B}[2J\u{1B}[H", terminator: "") }

@@ -1,10 +1,10 @@
+import CommandLineOptions
 import Foundation
 import JobModel
-import Postgres
-import CommandLineOptions
-import Settings
-import Scripts
 import Ledger
+import Postgres
+import Scripts
+import Settings
 import Warehouse
 
 /// `try`.
@@ -36,9 +36,9 @@ struct TryCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let (file, date, partition, limit) = (file, date, partition, limit)
         try await reportingFailures {
-            let environment = try CommandEnvironment([])
-            let scripts = try environment.scripts()
-            let businessDate = try environment.businessDate(date)
+            let context = try CommandContext([])
+            let scripts = try context.scripts()
+            let businessDate = try context.businessDate(date)
             let numbers = partition.split(separator: "/").compactMap { Int($0) }
             guard numbers.count == 2, (1...1024).contains(numbers[1]), (0..<numbers[1]).contains(numbers[0]), limit >= 0
             else {
@@ -52,13 +52,13 @@ struct TryCommand: AsyncParsableCommand {
             guard let script = scripts.segments.first(where: { $0.text.text == text }) else {
                 throw RunFailure(
                     .usage,
-                    "'\(file)' is none of the segments in \(environment.settings.scriptsFolders.joined(separator: ", "))",
+                    "'\(file)' is none of the segments in \(context.settings.scriptsFolders.joined(separator: ", "))",
                     hint:
                         "its folder must be one of BDA_SCRIPTS_DIR's prechecks/, init/, archive/, postchecks/ or history/"
                 )
             }
-            let run = environment.tryRun(date: businessDate, partitions: numbers[1])
-            try await environment.withSession { session in
+            let run = context.tryRun(date: businessDate, partitions: numbers[1])
+            try await context.withSession { session in
                 try await session.execute("BEGIN", action: "begin the trial")
                 let trial = Trial(run: run, scripts: scripts, partition: numbers[0])
                 let table = try await trial.rows(of: script, limit: limit, in: session)

@@ -1,8 +1,8 @@
 import Bytes
+import CommandLineOptions
 import Foundation
 import JobModel
 import ObjectStore
-import CommandLineOptions
 import ProgramSettings
 import Settings
 

@@ -1,10 +1,10 @@
-import Timing
 import Foundation
 import JobModel
 import Ledger
 import Logging
 import Postgres
 import Scripts
+import Timing
 import Warehouse
 
 /// A new run: snapshot, row, prechecks in the snapshot, tables, and the job graph.
@@ -81,7 +81,7 @@ struct BeginStep: Sendable {
         let milliseconds = Int64(Date().timeIntervalSince1970 * 1000)
         return RunRecord(
             runID: RunID(millisecondsSince1970: milliseconds, using: &generator), clientID: settings.clientID,
-            environment: settings.environment, businessDate: request.businessDate,
+            environment: settings.deployment, businessDate: request.businessDate,
             cutoff: Timestamp.text(of: settings.cutoff(of: request.businessDate)), systems: request.systems,
             isCompleteSet: Set(request.systems).isSuperset(of: settings.systems),
             settings: settings.runSettings(

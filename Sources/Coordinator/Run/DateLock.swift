@@ -1,8 +1,7 @@
 import CommandLineOptions
 import JobModel
-import Postgres
-
 import Ledger
+import Postgres
 
 /// One coordinator of a date: an advisory lock that ends with the ledger's session. It is taken on every new session, so
 /// a coordinator whose session was lost goes on only if nobody else has come in between; what a former owner still tries

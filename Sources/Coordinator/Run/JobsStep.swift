@@ -49,7 +49,7 @@ struct JobsStep: Sendable {
     private func isWorked(_ counts: JobCounts) async throws -> Bool {
         guard counts.running == 0, counts.ready > 0 else { return true }
         return try await dependencies.ledger.jobs.activeWorkers(
-            clientID: dependencies.settings.clientID, environment: dependencies.settings.environment) > 0
+            clientID: dependencies.settings.clientID, environment: dependencies.settings.deployment) > 0
     }
 
     private func noWorker(_ counts: JobCounts) -> RunFailure {

@@ -11,7 +11,7 @@ struct Lookup: Sendable {
     func look(_ request: RunRequest) async throws -> (RunMachine.Found, RunRecord?) {
         let (settings, ledger) = (dependencies.settings, dependencies.ledger)
         let runs = try await ledger.runs.runs(
-            clientID: settings.clientID, environment: settings.environment, businessDate: request.businessDate,
+            clientID: settings.clientID, environment: settings.deployment, businessDate: request.businessDate,
             limit: 20)
         if var open = runs.first(where: { !$0.state.isFinal }) {
             open.ownerNumber = try await ledger.runs.takeOwnership(of: open.runID, owner: dependencies.ownerName)

@@ -1,10 +1,10 @@
-import Scripts
 import Bytes
+import CommandLineOptions
 import Foundation
 import JobModel
-import ObjectStore
-import CommandLineOptions
 import Ledger
+import ObjectStore
+import Scripts
 
 /// Writes what BI reads, in the order that makes it safe: the datasets' manifests, the run's manifest, and last the two
 /// `latest.json`, which are copies of the run's.

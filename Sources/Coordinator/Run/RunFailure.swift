@@ -1,12 +1,12 @@
 import Bytes
+import CommandLineOptions
 import JobModel
 import Kafka
+import Ledger
 import ObjectStore
 import Postgres
-import CommandLineOptions
-import Settings
 import Scripts
-import Ledger
+import Settings
 
 /// Why a command ends without what it was asked for: the exit code, and what people read.
 struct RunFailure: Error, CustomStringConvertible, Sendable, Hashable {

@@ -1,11 +1,11 @@
 import BlockingIO
+import CloudEventsKafka
 import Foundation
 import JobModel
 import Kafka
+import Ledger
 import Logging
 import ServiceLifecycle
-import Ledger
-import CloudEventsKafka
 
 /// A coordinator's side of the wire. Everything on it is a hint that nothing waits for, but `run.completed`.
 final class RunMessages: Service {

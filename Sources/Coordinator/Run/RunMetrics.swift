@@ -1,5 +1,5 @@
-import Metrics
 import Ledger
+import Metrics
 
 /// What a coordinator measures of its run.
 struct RunMetrics: Sendable {

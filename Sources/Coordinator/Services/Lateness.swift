@@ -1,10 +1,10 @@
-import Timing
 import CommandLineOptions
 import Foundation
 import JobModel
 import Ledger
 import Logging
 import ServiceLifecycle
+import Timing
 
 /// Watches the clock of the run: tells once when its deadline has passed, and interrupts it when its time is up.
 ///

@@ -32,7 +32,7 @@ struct OwedEvents: Service {
     /// Publishes a batch and returns its size.
     func publish(olderThanSeconds seconds: Int) async throws -> Int {
         let owed = try await ledger.results.owedEvents(
-            clientID: settings.clientID, environment: settings.environment, olderThanSeconds: seconds,
+            clientID: settings.clientID, environment: settings.deployment, olderThanSeconds: seconds,
             limit: Self.batch)
         if owed.isEmpty { return 0 }
         try await messages.publish(owed)

@@ -31,7 +31,7 @@ struct SupersededSchemas: Service {
         let session = try await PostgresSession.connect(settings.database, purpose: "coordinator schemas")
         do {
             for runID in try await Self.found(
-                clientID: settings.clientID, environment: settings.environment, ledger, in: session)
+                clientID: settings.clientID, environment: settings.deployment, ledger, in: session)
             {
                 try Task.checkCancellation()
                 do {

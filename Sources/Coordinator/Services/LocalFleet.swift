@@ -1,11 +1,11 @@
 import BlockingIO
+import CommandLineOptions
 import Foundation
 import Glibc
 import JobModel
 import Kafka
 import Logging
 import ServiceLifecycle
-import CommandLineOptions
 import Settings
 
 /// Everything of one machine's fleet: librdkafka's mock cluster in this process as the broker, and `bda-worker` processes.
@@ -32,7 +32,7 @@ final class LocalFleet: Service {
     init(workers count: Int, environment: [String: String], topics: [KafkaTopicDefinition], logger: Logger) async throws
     {
         cluster = try await KafkaMockCluster.make(topics: topics, logger: logger)
-        kafka = await cluster.configuration(clientID: CommandEnvironment.kafkaClientID)
+        kafka = await cluster.configuration(clientID: CommandContext.kafkaClientID)
         var environment = environment.merging(kafka.environment) { _, new in new }
         environment["BDA_HTTP_PORT"] = "0"
         // The progress line tells what workers do; a user who wants their words as well sets the level.

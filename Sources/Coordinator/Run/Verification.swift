@@ -1,11 +1,10 @@
-import CommandLineOptions
 import Bytes
+import CommandLineOptions
 import JobModel
+import Ledger
 import ObjectStore
 import Postgres
-
 import Scripts
-import Ledger
 
 /// The checks before a manifest is written: every part is in the store with its size, and the totals that the workers counted
 /// in the exported bytes equal those that SQL sums over the run's tables.

@@ -1,9 +1,8 @@
 import CommandLineOptions
 import JobModel
-import Postgres
-
-import Scripts
 import Ledger
+import Postgres
+import Scripts
 
 /// Runs checks: SELECTs that return the violating rows.
 struct CheckRunner: Sendable {

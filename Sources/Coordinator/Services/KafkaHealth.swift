@@ -1,16 +1,16 @@
 import Foundation
 import JobModel
 import Kafka
-import Postgres
+import Ledger
 import Logging
+import Postgres
 import ServiceLifecycle
 import Settings
-import Ledger
 import Timing
 
 /// Asks Kafka every few seconds whether it is there, and notes an outage in the log and in the open run's row, where
 /// `status` finds it. Nothing else follows from it: jobs are taken from the ledger, and the broker is tried all the while.
-struct KafkaWatch: Service {
+struct KafkaHealth: Service {
     let kafka: KafkaConfiguration
     let settings: CoordinatorSettings
     let businessDate: BusinessDate
@@ -46,7 +46,7 @@ struct KafkaWatch: Service {
                 do {
                     try await ledger.runs.noteKafkaOutage(
                         since: outage.map { Timestamp.text(of: $0) }, clientID: settings.clientID,
-                        environment: settings.environment, businessDate: businessDate)
+                        environment: settings.deployment, businessDate: businessDate)
                     isNoted = true
                 } catch {
                     logger.debug("unable to note whether Kafka is there", metadata: [.error: "\(error)"])

@@ -1,18 +1,18 @@
+import CommandLineOptions
 import Foundation
 import JobModel
 import Kafka
+import Ledger
+import Logging
 import ObjectStore
 import Postgres
-import Logging
-import CommandLineOptions
 import ProgramSettings
-import Settings
 import Scripts
-import Ledger
+import Settings
 import Timing
 
 /// What a command needs of its environment, read once and checked as a whole before anything is started.
-struct CommandEnvironment: Sendable {
+struct CommandContext: Sendable {
     var settings: CoordinatorSettings
     var kafka: KafkaConfiguration?
     var output: ObjectStoreConfiguration?
@@ -41,7 +41,7 @@ struct CommandEnvironment: Sendable {
         LoggingSystem.bootstrap(format: logFormat, level: level)
         var logger = Logger(label: "bda.coordinator")
         logger[metadataKey: .clientID] = "\(settings.clientID)"
-        logger[metadataKey: .environment] = "\(settings.environment)"
+        logger[metadataKey: .environment] = "\(settings.deployment)"
         self.logger = logger
     }
 
