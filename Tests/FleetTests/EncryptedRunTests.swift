@@ -105,10 +105,10 @@ extension WholeSystem {
                 let mistakes: [(settings: [String: String], exitCode: Int32, word: String)] = [
                     (["BDA_DB_SSLROOTCERT": stranger], 20, "BDA_DB_SSLROOTCERT"),
                     (["BDA_DB_HOST": "127.0.0.1"], 20, "BDA_DB_HOST"),
-                    (["BDA_KAFKA_SSL_CA_LOCATION": stranger], 21, "BDA_KAFKA_SSL_CA_LOCATION"),
-                    (["BDA_KAFKA_SASL_PASSWORD": "wrong-6317"], 21, "BDA_KAFKA_SASL_PASSWORD"),
-                    (["AWS_CA_BUNDLE": stranger], 22, "AWS_CA_BUNDLE"),
-                    (["AWS_CA_BUNDLE": ""], 22, "AWS_CA_BUNDLE"),
+                    (["BDA_KAFKA_SSL_CA_LOCATION": stranger], 2, "BDA_KAFKA_SSL_CA_LOCATION"),
+                    (["BDA_KAFKA_SASL_PASSWORD": "wrong-6317"], 2, "BDA_KAFKA_SASL_PASSWORD"),
+                    (["AWS_CA_BUNDLE": stranger], 2, "AWS_CA_BUNDLE"),
+                    (["AWS_CA_BUNDLE": ""], 2, "AWS_CA_BUNDLE"),
                     (["BDA_DB_SSLMODE": "prefer"], 2, "BDA_DB_SSLMODE=verify-full"),
                 ]
                 for mistake in mistakes {

@@ -250,7 +250,7 @@ struct Fleet: Sendable {
             -- @key     charge_no
             SELECT charge_no, :'business_date'::date AS business_date, repeat(charge_no, 40) AS filling,
                    CASE WHEN row_number() OVER (ORDER BY charge_no COLLATE "C") = 60
-                        THEN pg_advisory_xact_lock_shared(4711)::text END AS gate
+                        THEN public.wait_at_gate(4711 + 0 * length(charge_no))::text END AS gate
             FROM (\(source)) AS c
             ORDER BY charge_no COLLATE "C"
 

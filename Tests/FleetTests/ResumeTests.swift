@@ -82,7 +82,7 @@ extension WholeSystem {
                 -- @reads   run
                 -- @writes  report_oibl.history_dates
                 LOCK TABLE report_oibl.history_dates IN SHARE ROW EXCLUSIVE MODE;
-                SELECT pg_advisory_xact_lock_shared(4711)
+                SELECT public.wait_at_gate(gate.number) FROM (SELECT 4711 AS number OFFSET 0) AS gate
 
                 """
             let scripts = stage == "jobs" ? Fleet.gatedScripts() : ["history/tripica_gated_history.sql": script]

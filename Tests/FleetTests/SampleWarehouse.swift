@@ -10,6 +10,13 @@ struct SampleWarehouse: SuiteTrait, TestScoping {
     /// The instant up to which its loads count.
     static let cutoff = "2026-01-16 05:00:00 Europe/Berlin"
 
+    /// Waits while a test holds the advisory lock of the number. A script may not call a VOLATILE function; one that says to be
+    /// IMMUTABLE is computed with the plan unless its argument depends on a row.
+    private static let gate = """
+        CREATE FUNCTION public.wait_at_gate(bigint) RETURNS void LANGUAGE internal IMMUTABLE STRICT
+        AS 'pg_advisory_xact_lock_shared_int8'
+        """
+
     /// The database to copy; nil outside of the suite.
     @TaskLocal static var database: String?
 
@@ -37,6 +44,9 @@ struct SampleWarehouse: SuiteTrait, TestScoping {
                 defer { program.kill() }
                 try await program.succeeds(within: .seconds(120))
             }
+            let session = try await PostgresSession.connect(administrator, purpose: "gate")
+            try await session.execute(Self.gate, action: "make the gate")
+            await session.close()
             try await Self.$database.withValue(administrator.database, operation: body)
             folder.remove()
         }

@@ -89,7 +89,7 @@ final class Laboratory: Sendable {
         -- @key     charge_no
         SELECT charge_no, :'business_date'::date AS business_date, repeat(charge_no, 40) AS filling,
                CASE WHEN :'partition'::integer < 2 AND row_number() OVER (ORDER BY charge_no COLLATE "C") = 60
-                    THEN pg_advisory_xact_lock_shared(\(lock.lock))::text END AS gate
+                    THEN public.wait_at_gate(\(lock.lock) + 0 * length(charge_no))::text END AS gate
         FROM (\(source)) AS c
         ORDER BY charge_no COLLATE "C"
 

@@ -28,8 +28,8 @@ extension Fleet {
         INSERT INTO :"work".gated (partition_no, charge_no)
         SELECT :'partition'::integer, h.charge_no
         FROM datalake_vault.hub_charge AS h
-        CROSS JOIN (SELECT pg_advisory_xact_lock_shared(4711) OFFSET 0) AS gate
         WHERE bda.bucket(h.charge_hk, :'partition_count'::integer) = :'partition'::integer
+          AND public.wait_at_gate(4711 + 0 * length(h.charge_no))::text IS NOT NULL
 
         """,
         "archive/tripica_copied.sql": """
