@@ -33,7 +33,7 @@ struct LoggerTests {
         let lines = try LogCapture.lines(.json, .info) { handler in
             Logger(label: "bda.worker", handler: handler).warning(
                 "part written",
-                metadata: [.rows: "1000000", .bytes: "9007199254740993", .bucket: "a/b", .code: "40001"])
+                metadata: [.rows: "1000000", .bytes: "9007199254740993", .detail: "a/b", .code: "40001"])
         }
         let object = try LogCapture.object(try #require(lines.first))
         #expect(object["level"] as? String == "warn")
@@ -41,7 +41,7 @@ struct LoggerTests {
         #expect(object["message"] as? String == "part written")
         #expect((object["rows"] as? NSNumber)?.int64Value == 1_000_000)
         #expect((object["bytes"] as? NSNumber)?.int64Value == 9_007_199_254_740_993)
-        #expect(object["bucket"] as? String == "a/b")
+        #expect(object["detail"] as? String == "a/b")
         // A code is a text even where all its characters are digits.
         #expect(object["code"] as? String == "40001")
         #expect(object.count == 8)

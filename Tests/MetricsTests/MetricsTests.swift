@@ -57,19 +57,18 @@ struct MetricsTests {
     }
 
     @Test func valuesOfDimensionsAreEscaped() {
-        Gauge(label: .buildInfo, dimensions: [("version", "a\"b\\c\nd"), ("program", "p")], registry: registry).record(
-            1)
-        #expect(lines(.buildInfo).last == #"bda_build_info{program="p",version="a\"b\\c\nd"} 1"#)
+        Counter(label: .rows, dimensions: [("dataset", "a\"b\\c\nd")], registry: registry).increment()
+        #expect(lines(.rows).last == #"bda_rows_total{dataset="a\"b\\c\nd"} 1"#)
     }
 
     @Test func numbersThatAreNoneAreWrittenAsPrometheusReadsThem() {
-        let age = Gauge(label: .snapshotAge, registry: registry)
+        let lag = Gauge(label: .kafkaLag, registry: registry)
         for (value, text) in [
             (Double.nan, "NaN"), (.infinity, "+Inf"), (-.infinity, "-Inf"), (1e300, "1e+300"),
             (1e15, "1000000000000000"),
         ] {
-            age.record(value)
-            #expect(lines(.snapshotAge).last == "bda_snapshot_age_seconds \(text)")
+            lag.record(value)
+            #expect(lines(.kafkaLag).last == "bda_kafka_lag \(text)")
         }
     }
 

@@ -5,13 +5,11 @@ import Synchronization
 package actor BlockingQueue {
     private let thread: BlockingThread
 
-    /// The thread.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// Starts the thread under `name`.
     package init(name: String) { thread = BlockingThread(name: name) }
 
-    /// Runs `body` on the thread and returns what it returns.
+    /// Runs `body` on the thread and returns its result.
     package func run<Value: Sendable, Failure: Error>(
         _ body: @Sendable () throws(Failure) -> Value
     ) throws(Failure) -> Value {

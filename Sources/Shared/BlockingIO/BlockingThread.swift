@@ -6,11 +6,11 @@ import Glibc
 /// pool threads, and two blocked calls stop every task of the process. The rule here is one C handle = one actor = one
 /// `BlockingThread`; the actor returns it as its `unownedExecutor`, so isolation proves which thread a call runs on.
 ///
-/// The thread starts with the object and ends when the object is released: what is queued then still runs first.
+/// The thread starts with the object and ends after the object is released and its queued jobs have run.
 package final class BlockingThread: SerialExecutor {
     private let queue: JobQueue
 
-    /// Starts the thread. `name` shows in `ps -L` and in debuggers (15 bytes at most are kept by Linux).
+    /// Starts the thread. `name` is shown by `ps -L` and by debuggers (Linux keeps at most 15 bytes).
     package init(name: String) {
         queue = JobQueue()
         start(name: name)
@@ -18,17 +18,15 @@ package final class BlockingThread: SerialExecutor {
 
     deinit { queue.close() }
 
-    /// Queues a job for the thread.
     package func enqueue(_ job: consuming ExecutorJob) {
         queue.push(UnownedJob(job))
     }
 
-    /// This executor, for actors to return.
     package func asUnownedSerialExecutor() -> UnownedSerialExecutor {
         UnownedSerialExecutor(ordinary: self)
     }
 
-    /// Only with itself.
+    /// True for the same object only.
     package func isSameExclusiveExecutionContext(other: BlockingThread) -> Bool { self === other }
 
     /// Traps unless the caller is on the thread.
@@ -125,7 +123,7 @@ private final class JobQueue: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
     }
 
-    /// Waits for a job; nil when the queue is closed and empty.
+    /// Waits for a job. Returns nil if the queue is closed and empty.
     func pop() -> UnownedJob? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -9,10 +9,10 @@ package struct Descriptor: Sendable {
     package static let standardOutput = Descriptor(number: STDOUT_FILENO)
     package static let standardError = Descriptor(number: STDERR_FILENO)
 
-    /// Writes all of it and waits at most `limit` for a slow reader. Returns false if the reader took too long; then a
-    /// part of the text may have been written. What cannot be written at all (a closed pipe, a full disk) is lost.
+    /// Writes all bytes and waits at most `limit` for a slow reader. Returns false if the reader took too long; a part
+    /// of the text may have been written then. Text that cannot be written at all (a closed pipe, a full disk) is lost.
     ///
-    /// A text of up to 4096 bytes is written by one call, so that the lines of several processes do not mix.
+    /// A text of up to 4096 bytes is written by one call, so that lines of several processes do not mix.
     @discardableResult
     package func write(_ text: String, within limit: Duration = .seconds(5)) -> Bool {
         var status = stat()
@@ -21,7 +21,7 @@ package struct Descriptor: Sendable {
             var rest = buffer[...]
             let deadline = ContinuousClock.now + limit
             while !rest.isEmpty {
-                // A pipe that is ready takes PIPE_BUF bytes without waiting; a larger write could wait for ever.
+                // A pipe that is ready takes PIPE_BUF bytes without waiting; a larger write could block.
                 let count = isFile ? rest.count : min(rest.count, 4096)
                 if !isFile {
                     let left = max(.zero, deadline - ContinuousClock.now)

@@ -12,10 +12,9 @@ package final class OneShot<Value: Sendable>: Sendable {
 
     private let state = Mutex(State.empty)
 
-    /// An empty one.
     package init() {}
 
-    /// Delivers the result. Returns false when one was delivered before.
+    /// Delivers the result. Returns false if a result was delivered before.
     @discardableResult
     package func resolve(_ result: Result<Value, any Error>) -> Bool {
         let (won, waiter): (Bool, CheckedContinuation<Value, any Error>?) = state.withLock { state in
@@ -34,7 +33,7 @@ package final class OneShot<Value: Sendable>: Sendable {
         return won
     }
 
-    /// The result; throws `CancellationError` when the waiting task is cancelled first.
+    /// The result. Throws `CancellationError` if the waiting task is cancelled first.
     package var value: Value {
         get async throws {
             try await withTaskCancellationHandler {

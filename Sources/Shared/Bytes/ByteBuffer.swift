@@ -1,12 +1,12 @@
-/// A block of memory of a fixed capacity that rows are copied into and an upload part is sent from, without a copy in
+/// A block of memory of a fixed capacity. Rows are copied into it and an upload part is sent from it, without a copy in
 /// between.
 ///
-/// `@unchecked Sendable`: a buffer has one holder at a time. The reader fills it, hands it over, and does not touch it
-/// until it comes back from the pool (see `Worker/ExportPipeline`).
+/// `@unchecked Sendable`: a buffer has one holder at a time. The reader fills it, hands it over, and does not access it
+/// until it is returned to the pool (see `Worker/ExportPipeline`).
 package final class ByteBuffer: @unchecked Sendable {
-    /// The most bytes it can hold.
+    /// In bytes.
     package let capacity: Int
-    /// The bytes it holds.
+    /// In bytes.
     package private(set) var count = 0
 
     private let base: UnsafeMutableRawPointer
@@ -28,10 +28,10 @@ package final class ByteBuffer: @unchecked Sendable {
     /// The filled part. Valid while the buffer lives and is not changed.
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
-    /// How many more bytes fit.
+    /// The number of bytes that still fit.
     @inlinable package var free: Int { capacity - count }
 
-    /// Copies as many bytes as fit and returns how many that were.
+    /// Copies as many bytes as fit and returns their number.
     package func append(_ source: UnsafeRawBufferPointer) -> Int {
         let taken = min(source.count, capacity - count)
         if taken > 0 {
@@ -41,7 +41,7 @@ package final class ByteBuffer: @unchecked Sendable {
         return taken
     }
 
-    /// Lets `fill` write into the free part; it returns how many bytes it wrote.
+    /// Lets `fill` write into the free part; it returns the number of bytes written.
     package func append(with fill: (UnsafeMutableRawBufferPointer) throws -> Int) rethrows {
         grow(by: try fill(room))
     }
@@ -49,12 +49,12 @@ package final class ByteBuffer: @unchecked Sendable {
     /// The free part.
     var room: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base + count, count: free) }
 
-    /// Counts bytes that were written into `room`.
+    /// Adds bytes that were written into `room`.
     func grow(by written: Int) {
         precondition(written >= 0 && written <= free, "more bytes written than there was room for")
         count += written
     }
 
-    /// Forgets the content; the memory stays.
+    /// Removes the content and keeps the memory.
     package func removeAll() { count = 0 }
 }

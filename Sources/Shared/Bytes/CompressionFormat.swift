@@ -1,15 +1,14 @@
 import CZlib
 import CZstd
 
-/// How the bytes of a file are compressed.
 package enum CompressionFormat: String, Sendable, Hashable, CaseIterable {
     /// gzip (RFC 1952): read by every tool.
     case gzip
     /// Zstandard (RFC 8878): smaller and several times faster than gzip.
     case zstd
 
-    /// The levels that mean something, fastest first. zstd's levels below 1 and above 19 are left out: the former hardly
-    /// compress, the latter take hundreds of megabytes.
+    /// The useful levels, fastest first. zstd's levels below 1 and above 19 are left out: the former hardly compress,
+    /// the latter need hundreds of megabytes.
     package var levels: ClosedRange<Int> {
         switch self {
         case .gzip: 1...9
@@ -26,21 +25,20 @@ package enum CompressionFormat: String, Sendable, Hashable, CaseIterable {
     }
 }
 
-/// Why bytes could not be compressed or decompressed. Never worth a second try: the same bytes fail again.
+/// Bytes that cannot be compressed or decompressed. A retry is of no use, because the same bytes fail again.
 package struct CompressionError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// What was being done: `compress` or `decompress`.
+    /// `compress` or `decompress`.
     package let operation: String
-    /// The format in use.
     package let format: CompressionFormat
-    /// The code of zlib (`Z_DATA_ERROR` is -3) or zstd; 0 when the fault was found here.
+    /// The code of zlib (`Z_DATA_ERROR` is -3) or zstd; 0 if this module found the fault.
     package let code: Int
-    /// The cause in the library's words.
+    /// The text of the library, if it reported the fault.
     package let reason: String
 
     /// Always false.
     package var isRetryable: Bool { false }
 
-    /// What failed and why; holds no data.
+    /// Holds no data.
     package var description: String { "unable to \(operation) \(format.rawValue): \(reason)" }
 
     static func zlib(_ operation: String, _ code: Int32) -> CompressionError {

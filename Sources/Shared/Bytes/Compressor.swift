@@ -14,18 +14,17 @@ import CZstd
 ///     while try !compressor.finish(into: buffer) { /* send the buffer, take an empty one */ }
 package struct Compressor: ~Copyable {
     private enum Stream {
-        // zlib keeps the address of its stream, so it needs a fixed place.
+        // zlib keeps the address of its stream, so the stream needs a fixed address.
         case gzip(UnsafeMutablePointer<z_stream>)
         case zstd(OpaquePointer)
     }
 
-    /// The format of the output.
     package let format: CompressionFormat
 
     private let stream: Stream
     private var isFinished = false
 
-    /// Prepares a stream. A `level` outside `format.levels` is refused; nil is the library's default.
+    /// Prepares a stream. Throws for a `level` outside of `format.levels`; nil selects the library's default.
     package init(_ format: CompressionFormat, level: Int? = nil) throws(CompressionError) {
         let level = level ?? format.defaultLevel
         guard format.levels.contains(level) else {
@@ -68,8 +67,8 @@ package struct Compressor: ~Copyable {
         }
     }
 
-    /// Takes bytes from `input` until all are taken or `output` is full, and returns how many were taken: fewer than
-    /// there are only when `output` is full. The first call after a finished stream begins a new one.
+    /// Takes bytes from `input` until all are taken or `output` is full, and returns the number of bytes taken: fewer
+    /// than given only if `output` is full. The first call after a finished stream begins a new one.
     package mutating func compress(
         _ input: UnsafeRawBufferPointer, into output: ByteBuffer
     ) throws(CompressionError) -> Int {
@@ -81,8 +80,8 @@ package struct Compressor: ~Copyable {
         return taken
     }
 
-    /// Writes the end of the stream. Returns true when all of it is in `output`; false means that `output` is full and
-    /// that another call with an empty buffer is due.
+    /// Writes the end of the stream. Returns true if all of it is in `output`; false if `output` is full and another
+    /// call with an empty buffer is needed.
     package mutating func finish(into output: ByteBuffer) throws(CompressionError) -> Bool {
         try beginIfFinished()
         while !isFinished, output.free > 0 {
@@ -111,7 +110,7 @@ package struct Compressor: ~Copyable {
             let (taken, written, status) = z.run(
                 deflate, isLast ? Z_FINISH : Z_NO_FLUSH, from: input, into: output.room)
             output.grow(by: written)
-            // Z_BUF_ERROR: nothing could be done in this call, which is no fault.
+            // Z_BUF_ERROR: no progress was possible in this call, which is no fault.
             guard status == Z_OK || status == Z_STREAM_END || status == Z_BUF_ERROR else {
                 throw .zlib("compress", status)
             }
@@ -128,7 +127,8 @@ package struct Compressor: ~Copyable {
 }
 
 extension UnsafeMutablePointer<z_stream> {
-    /// One call of `deflate` or `inflate` between two blocks: how many bytes it took and wrote, and its status.
+    /// One call of `deflate` or `inflate` between two blocks. Returns the numbers of bytes taken and written, and the
+    /// status.
     func run(
         _ call: (UnsafeMutablePointer<z_stream>, Int32) -> Int32, _ flush: Int32,
         from input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer

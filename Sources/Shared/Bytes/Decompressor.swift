@@ -3,21 +3,19 @@ import CZstd
 
 /// Decompresses one stream of bytes into buffers of a fixed size. One instance belongs to one task at a time.
 ///
-/// A file is whole only when `isAtEnd` is true after its last byte: a stream that was cut off raises no error by itself.
+/// A file is complete only if `isAtEnd` is true after its last byte: a truncated stream raises no error by itself.
 package struct Decompressor: ~Copyable {
     private enum Stream {
         case gzip(UnsafeMutablePointer<z_stream>)
         case zstd(OpaquePointer)
     }
 
-    /// The format of the input.
     package let format: CompressionFormat
     /// Whether the end of the stream, with its checksum, was read.
     package private(set) var isAtEnd = false
 
     private let stream: Stream
 
-    /// Prepares a stream.
     package init(_ format: CompressionFormat) throws(CompressionError) {
         stream = try Self.open(format)
         self.format = format
@@ -52,8 +50,8 @@ package struct Decompressor: ~Copyable {
         }
     }
 
-    /// Takes bytes from `input` until all are taken or `output` is full, and returns how many were taken. Call it with
-    /// the rest, or with nothing, as long as `output` comes back full. Bytes after the end of the stream are an error.
+    /// Takes bytes from `input` until all are taken or `output` is full, and returns the number of bytes taken. Call it
+    /// with the rest, or with no bytes, as long as `output` is full. Bytes after the end of the stream are an error.
     package mutating func decompress(
         _ input: UnsafeRawBufferPointer, into output: ByteBuffer
     ) throws(CompressionError) -> Int {

@@ -4,7 +4,6 @@ import CLibCrypto
 package struct SHA256: ~Copyable {
     private let context: OpaquePointer
 
-    /// An empty message so far.
     package init() {
         context = EVP_MD_CTX_new()
         EVP_DigestInit_ex(context, EVP_sha256(), nil)
@@ -12,7 +11,6 @@ package struct SHA256: ~Copyable {
 
     deinit { EVP_MD_CTX_free(context) }
 
-    /// Adds bytes.
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
     }
@@ -25,15 +23,13 @@ package struct SHA256: ~Copyable {
         return Digest { EVP_DigestFinal_ex(copy, $0, nil) }
     }
 
-    /// The digest of one block of bytes.
     package static func hash(_ bytes: UnsafeRawBufferPointer) -> Digest {
         Digest { EVP_Digest(bytes.baseAddress, bytes.count, $0, nil, EVP_sha256(), nil) }
     }
 
-    /// The digest of one block of bytes.
     package static func hash(_ bytes: [UInt8]) -> Digest { bytes.withUnsafeBytes { hash($0) } }
 
-    /// The digest of a text's UTF-8 bytes.
+    /// The digest of the UTF-8 bytes.
     package static func hash(_ text: String) -> Digest { hash(Array(text.utf8)) }
 
     /// HMAC-SHA-256 (RFC 2104) of a message under a key.
@@ -44,7 +40,6 @@ package struct SHA256: ~Copyable {
 
 /// The 32 bytes of a SHA-256.
 package struct Digest: Sendable, Hashable {
-    /// The bytes, in order.
     package let bytes: [UInt8]
 
     init(_ fill: (UnsafeMutablePointer<UInt8>?) -> Void) {
@@ -54,22 +49,22 @@ package struct Digest: Sendable, Hashable {
         }
     }
 
-    /// A digest received from elsewhere: exactly 32 bytes.
+    /// Returns nil unless there are exactly 32 bytes.
     package init?(bytes: [UInt8]) {
         guard bytes.count == 32 else { return nil }
         self.bytes = bytes
     }
 
-    /// A digest written as 64 hexadecimal digits of either case.
+    /// A digest as 64 hexadecimal digits, upper or lower case.
     package init?(hex: some StringProtocol) {
         guard let bytes = Hex.decode(hex) else { return nil }
         self.init(bytes: bytes)
     }
 
-    /// A digest written in base64 (RFC 4648), 44 characters.
+    /// A digest in base64 (RFC 4648), 44 characters.
     package init?(base64: some StringProtocol) {
         let text = Array(base64.utf8)
-        // EVP_DecodeBlock also takes spaces and missing padding; only what an encoder writes is accepted here.
+        // EVP_DecodeBlock also accepts spaces and missing padding; only the output of an encoder is accepted here.
         guard text.count == 44, text.last == UInt8(ascii: "=") else { return nil }
         var decoded = [UInt8](repeating: 0, count: 33)
         guard EVP_DecodeBlock(&decoded, text, 44) == 33 else { return nil }
@@ -88,7 +83,6 @@ package struct Digest: Sendable, Hashable {
     }
 }
 
-/// Hexadecimal text of bytes.
 package enum Hex {
     /// Two lower-case digits a byte.
     package static func encode(_ bytes: some Sequence<UInt8>) -> String {
@@ -101,7 +95,7 @@ package enum Hex {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// The bytes of a text of two digits a byte, of either case; nil when it is anything else.
+    /// The bytes of a text of two digits a byte, upper or lower case. Returns nil for any other text.
     package static func decode(_ text: some StringProtocol) -> [UInt8]? {
         let digits = Array(text.utf8)
         guard digits.count.isMultiple(of: 2) else { return nil }

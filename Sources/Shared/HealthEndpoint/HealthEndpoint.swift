@@ -4,29 +4,28 @@ import BlockingIO
 import CMicroHTTPD
 import Glibc
 
-/// Answers a scheduler's and a monitoring system's questions over HTTP:
+/// Answers the requests of a scheduler and of a monitoring system over HTTP:
 ///
 /// | path | answer |
 /// | --- | --- |
-/// | `/livez` | 200 while the process answers at all |
+/// | `/livez` | 200 while the process answers |
 /// | `/readyz` | 200, or 503 with one line for each condition of `Readiness` that does not hold |
 /// | `/metrics` | the registry in Prometheus's text format |
 ///
-/// GET and HEAD only. There is no TLS and no log-in: the port is for the pod's network. The port is taken by `init`, so
-/// that a port in use is an error before any work is begun; `run` answers until it is cancelled.
+/// GET and HEAD only. There is no TLS and no log-in: the port is for the pod's network. `init` binds the port, so that
+/// a port in use is an error before any work is begun; `run` answers until it is cancelled.
 package final class HealthEndpoint: Service {
-    /// The port that is listened on.
     package let port: Int
     private let responder: HealthResponder
-    /// The listening socket, until libmicrohttpd has it.
+    /// The listening socket, until libmicrohttpd owns it.
     private let socket: Mutex<Int32?>
 
     /// Listens on `port` of all addresses, IPv6 and IPv4.
     ///
     /// - Parameters:
-    ///   - port: 0 is a free one, see `self.port`. The `0` of `BDA_HTTP_PORT` means no endpoint, and none is made then.
-    ///   - readiness: what `/readyz` tells.
-    ///   - registry: what `/metrics` shows.
+    ///   - port: 0 selects a free one, see `self.port`. (`BDA_HTTP_PORT` 0 means that no endpoint is created.)
+    ///   - readiness: the conditions that `/readyz` reports.
+    ///   - registry: the metrics that `/metrics` shows.
     package init(port: Int, readiness: Readiness, registry: MetricsRegistry) throws(HealthEndpointError) {
         let listener = try ListeningSocket.open(port: port)
         self.port = listener.port
@@ -38,12 +37,12 @@ package final class HealthEndpoint: Service {
         if let descriptor = socket.withLock({ $0 }) { close(descriptor) }
     }
 
-    /// Answers until the task is cancelled. Once only.
+    /// Answers until the task is cancelled. It can be called once.
     package func run() async throws {
         guard let descriptor = socket.withLock({ $0.take() }) else { preconditionFailure("an endpoint runs once") }
         let daemon = HTTPDaemon(responder: responder)
         try await daemon.start(descriptor, port: port)
-        // Nobody resolves it: the wait ends by cancellation.
+        // It is never resolved: the wait ends by cancellation.
         try? await OneShot<Never>().value
         await daemon.stop()
     }
@@ -78,8 +77,8 @@ private actor HTTPDaemon {
     }
 }
 
-/// libmicrohttpd's access handler. It is called once when the headers are there, with `seen` nil, again for each piece of
-/// a body, and once more when the request is complete: only then may it be answered, or the connection is closed.
+/// libmicrohttpd's access handler. It is called once after the headers, with `seen` nil, again for each piece of a
+/// body, and once more when the request is complete: only then may it be answered, or the connection is closed.
 private func answer(
     context: UnsafeMutableRawPointer?, connection: OpaquePointer?, url: UnsafePointer<CChar>?,
     method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?, body: UnsafePointer<CChar>?,
@@ -87,7 +86,7 @@ private func answer(
 ) -> MHD_Result {
     guard let context, let connection, let url, let method, let bodySize, let seen else { return .NO }
     if seen.pointee == nil {
-        // Any pointer will do: it only tells the first call from the others.
+        // Any pointer will do: it only distinguishes the first call from the others.
         seen.pointee = context
         return .YES
     }
@@ -108,7 +107,7 @@ private func answer(
     return MHD_queue_response(connection, reply.status, response)
 }
 
-/// What is answered to which request.
+/// The answer to each request, without I/O.
 final class HealthResponder: Sendable {
     struct Reply: Equatable {
         var status: UInt32

@@ -1,9 +1,8 @@
 package import CommandLineOptions
 import Glibc
 
-/// The health endpoint's port could not be had.
+/// The port of the health endpoint could not be bound.
 package struct HealthEndpointError: ErrorWithExitCode, Sendable, Hashable {
-    /// The port.
     package let port: Int
     /// `errno` of the call that failed.
     package let errorNumber: Int32
@@ -13,10 +12,8 @@ package struct HealthEndpointError: ErrorWithExitCode, Sendable, Hashable {
         "unable to listen on port \(port) of BDA_HTTP_PORT: \(String(cString: strerror(errorNumber)))"
     }
 
-    /// Always `usage`.
     package var exitCode: ExitCode { .usage }
 
-    /// What to do about it.
     package var hint: String? {
         switch errorNumber {
         case EADDRINUSE: "another process has this port: set BDA_HTTP_PORT to a free one, or to 0 for no endpoint"

@@ -5,7 +5,7 @@ struct ListeningSocket {
     let descriptor: Int32
     let port: Int
 
-    /// Opens one for IPv6 and IPv4, or for IPv4 where the kernel has no IPv6.
+    /// Opens a socket for IPv6 and IPv4, or for IPv4 if the kernel has no IPv6.
     static func open(port: Int) throws(HealthEndpointError) -> ListeningSocket {
         do {
             var address = sockaddr_in6()
@@ -29,7 +29,7 @@ struct ListeningSocket {
         var on: Int32 = 1
         var off: Int32 = 0
         let size = socklen_t(MemoryLayout<Int32>.size)
-        // A program that is started again may have its port back at once.
+        // A restarted program can bind its port immediately.
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, size)
         if family == AF_INET6 { setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, size) }
         var address = address
@@ -44,7 +44,7 @@ struct ListeningSocket {
             close(descriptor)
             throw HealthEndpointError(port: port, errorNumber: code)
         }
-        // The port is at the same place in sockaddr_in and sockaddr_in6, in network order.
+        // The port has the same place in sockaddr_in and sockaddr_in6, in network order.
         let bound = withUnsafeBytes(of: &address) { Int($0[2]) << 8 | Int($0[3]) }
         return ListeningSocket(descriptor: descriptor, port: bound)
     }

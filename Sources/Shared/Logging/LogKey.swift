@@ -1,21 +1,19 @@
-/// The closed list of metadata keys, in the order in which a text line shows them: whose work it is, what it is about,
-/// figures, and last what went wrong.
+/// The closed list of metadata keys, in the order in which a text line shows them: context, subject, figures, error.
 ///
-/// Whoever searches logs relies on these names, so a key has one meaning and, in JSON lines, one type.
+/// Log searches rely on these names, so a key has one meaning and, in JSON lines, one type.
 package enum LogKey: String, Sendable, Hashable, CaseIterable {
-    /// The run's id.
     case runID = "run_id"
-    /// The job's id: run, segment and partition.
+    /// Run, segment and partition.
     case jobID = "job_id"
     /// `system.name` of a segment.
     case segment
-    /// `system.name` of an archive segment, as BI knows it.
+    /// `system.name` of an archive segment, which is the name of its dataset.
     case dataset
-    /// Try at a job, from 1.
+    /// The number of the attempt at a job, counted from 1.
     case attempt
     /// `BDA_WORKER_ID`.
     case workerID = "worker_id"
-    /// The day being reported.
+    /// `yyyy-mm-dd`.
     case businessDate = "business_date"
     /// `BDA_CLIENT_ID`.
     case clientID = "client_id"
@@ -23,55 +21,44 @@ package enum LogKey: String, Sendable, Hashable, CaseIterable {
     case environment
     /// A long-running part of the program, by its name in the service group.
     case service
-    /// State of a run, a job or a connection.
     case state
-    /// How an attempt ended.
+    /// The outcome of an attempt, see `JobOutcome`.
     case outcome
-    /// SQLSTATE, S3 code, librdkafka code or our own word for what happened.
+    /// SQLSTATE, S3 code, librdkafka code, or a code of this program.
     case code
-    /// The version of a program or library.
+    /// The version of a program or of a library.
     case version
-    /// A signal's name.
+    /// `SIGTERM`, `SIGINT`, or the number.
     case signal
-    /// Which part of a library a line comes from.
+    /// The part of a library that a line comes from.
     case facility
     /// Host and port, or a URL without credentials.
     case address
-    /// Kafka's topic.
     case topic
-    /// Kafka's partition of a topic.
+    /// The number of a partition of a Kafka topic.
     case kafkaPartition = "kafka_partition"
-    /// Offset in a partition of a topic.
+    /// An offset in a partition of a Kafka topic.
     case offset
-    /// A bucket of an object store.
-    case bucket
-    /// A schema of the warehouse.
-    case schema
-    /// A table of the warehouse.
-    case table
     /// Process id of a PostgreSQL backend.
     case backendPID = "backend_pid"
-    /// A PostgreSQL snapshot's name.
+    /// The name of an exported PostgreSQL snapshot.
     case snapshotID = "snapshot_id"
-    /// Data rows.
     case rows
     /// Bytes as stored.
     case bytes
-    /// How many of what the message names.
+    /// The number of things that the message names.
     case count
     /// Wall time in milliseconds.
     case durationMs = "duration_ms"
     /// A wait or a limit in milliseconds.
     case delayMs = "delay_ms"
-    /// The program's exit code.
     case exitCode = "exit_code"
-    /// Why, in a few words.
+    /// The cause, in a few words.
     case reason
-    /// What another program or library said, as it said it.
+    /// The text of another program or library, unchanged.
     case detail
-    /// An error's description.
     case error
-    /// What to do about it.
+    /// What the operator can do.
     case hint
 
     /// Whether JSON lines hold this key's value as a number.

@@ -1,20 +1,20 @@
 import BlockingIO
 
-/// How a log line looks.
+/// The format of a log line.
 package enum LogFormat: String, Sendable, Hashable, CaseIterable {
-    /// For people: time, level, label, message, `key=value`.
+    /// Time, level, label, message, `key=value`.
     case text
-    /// For machines: one JSON object a line.
+    /// One JSON object a line.
     case json
 }
 
-/// Where loggers write that are not told otherwise: the one thing of a program that is global, as in swift-log, so that
-/// code deep below need not be handed a log.
+/// The default destination of loggers: the one global object of a program, as in swift-log, so that code in deep layers
+/// needs no logger as an argument.
 package enum LoggingSystem {
     private static let current = Mutex<any LogHandler>(StreamLogHandler(format: .text, level: .info))
 
-    /// Sets format and level of the lines on standard error. Loggers that exist keep what they have, so this is main's
-    /// first act after reading settings. Before it, text lines from `info` up are written.
+    /// Sets format and level of the lines on standard error. Existing loggers keep their handler, so this is main's
+    /// first act after it has read the settings. Before it, text lines from `info` up are written.
     package static func bootstrap(format: LogFormat, level: Logger.Level) {
         current.withLock { $0 = StreamLogHandler(format: format, level: level) }
     }

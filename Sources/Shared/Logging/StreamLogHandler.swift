@@ -3,9 +3,9 @@ import Glibc
 
 /// Writes each record as one line with one `write`, so that lines of several threads never mix.
 ///
-/// A reader that is slower than the program makes it wait, for `stallLimit` at most: a reader that has stopped must not
-/// stop jobs. From then on lines are dropped until one can be written at once; a line before it tells how many were
-/// dropped. What cannot be written at all (a closed pipe, a full disk) is lost.
+/// A reader that is slower than the program makes it wait, but for at most `stallLimit`: a reader that has stopped must
+/// not stop jobs. After that, lines are dropped until one can be written without waiting; a line before it states how
+/// many were dropped. Lines that cannot be written at all (a closed pipe, a full disk) are lost.
 package final class StreamLogHandler: LogHandler {
     package let level: Logger.Level
     private let format: LogFormat
@@ -18,7 +18,7 @@ package final class StreamLogHandler: LogHandler {
     }
 
     /// - Parameters:
-    ///   - format: how a line looks.
+    ///   - format: the format of a line.
     ///   - level: the level that loggers begin with.
     ///   - descriptor: an open file descriptor that outlives the handler.
     ///   - stallLimit: how long a line waits for the reader before lines are dropped.
@@ -97,8 +97,8 @@ package final class StreamLogHandler: LogHandler {
         text.unicodeScalars.allSatisfy { $0.value > 0x20 && !needsEscape($0) }
     }
 
-    /// A JSON string (RFC 8259, 7), with all control characters and line separators escaped: a value can neither end its
-    /// line nor steer a terminal.
+    /// A JSON string (RFC 8259, 7), with all control characters and line separators escaped, so that a value cannot end
+    /// its line or control a terminal.
     private static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
@@ -124,7 +124,7 @@ package final class StreamLogHandler: LogHandler {
         }
     }
 
-    /// Now, in UTC to the millisecond (RFC 3339).
+    /// The current time in UTC to the millisecond (RFC 3339).
     private static func timestamp() -> String {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)

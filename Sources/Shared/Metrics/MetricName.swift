@@ -1,8 +1,6 @@
-/// The closed list of metrics. Dashboards and alerts rely on these names, their dimensions and their units; what each
-/// means is its help text, below.
+/// The closed list of metrics. Dashboards and alerts rely on these names, their dimensions and their units. The help
+/// texts below state their meaning.
 package enum MetricName: String, Sendable, Hashable, CaseIterable {
-    case buildInfo = "bda_build_info"
-
     case jobs = "bda_jobs_total"
     case jobFailures = "bda_job_failures_total"
     case jobDuration = "bda_job_duration_seconds"
@@ -18,7 +16,6 @@ package enum MetricName: String, Sendable, Hashable, CaseIterable {
 
     case openJobs = "bda_open_jobs"
     case doneJobs = "bda_done_jobs"
-    case snapshotAge = "bda_snapshot_age_seconds"
 
     case kafkaLag = "bda_kafka_lag"
     case kafkaConnectedBrokers = "bda_kafka_connected_brokers"
@@ -30,27 +27,24 @@ package enum MetricName: String, Sendable, Hashable, CaseIterable {
     case kafkaFailedCommits = "bda_kafka_failed_commits_total"
     case kafkaStaleAcknowledgements = "bda_kafka_stale_acknowledgements_total"
 
-    case storeRetries = "bda_store_retries_total"
-
     case processMemory = "process_resident_memory_bytes"
     case processCPU = "process_cpu_seconds_total"
     case processFiles = "process_open_fds"
     case processStart = "process_start_time_seconds"
 
-    /// What a metric's value can do.
     enum Kind: String {
-        /// Only grows.
+        /// It only grows.
         case counter
-        /// Goes up and down, or is not known.
+        /// It goes up and down, and may have no value.
         case gauge
-        /// Counts values by size.
+        /// It counts values by size.
         case histogram
     }
 
     struct Definition {
         var kind: Kind
         var help: String
-        /// What every series of the metric has, in the order in which they are written.
+        /// The dimensions of every series of the metric, in the order in which they are written.
         var dimensions: [String] = []
         /// Upper bounds of a histogram's buckets.
         var buckets: [Double] = []
@@ -64,40 +58,38 @@ package enum MetricName: String, Sendable, Hashable, CaseIterable {
             Definition(kind: .gauge, help: help, dimensions: dimensions)
         }
         switch self {
-        case .buildInfo: return gauge("What runs here; always 1.", "program", "version")
         case .jobs: return counter("Attempts that ended, by outcome.", "outcome")
         case .jobFailures:
-            return counter("Attempts that ended without a result, by SQLSTATE, S3 code or our own word.", "code")
+            return counter(
+                "Attempts that ended without a result, by SQLSTATE, S3 code or a code of this program.", "code")
         case .jobDuration:
             return Definition(
                 kind: .histogram, help: "Wall time of completed attempts.", dimensions: ["segment"],
                 buckets: [0.1, 0.5, 1, 5, 15, 60, 300, 900, 1800, 3600])
         case .runningJobs: return gauge("Attempts under way in this worker.")
         case .slots: return gauge("Attempts that this worker can have under way.")
-        case .claims: return counter("Claims that were asked for, by what came of them.", "result")
+        case .claims: return counter("Attempts to claim a job, by their result.", "result")
         case .takeovers: return counter("Jobs taken over from a worker whose lease had run out.")
-        case .lostLeases: return counter("Claims that were another's before the attempt ended.")
-        case .deadLetters: return counter("Messages that could not be read.")
+        case .lostLeases: return counter("Claims that were lost before the attempt ended.")
+        case .deadLetters: return counter("Messages on the jobs topic that could not be decoded.")
         case .rows: return counter("Rows exported by completed attempts.", "dataset")
         case .bytes: return counter("Bytes of the parts of completed attempts, as stored.", "dataset")
         case .parts: return counter("Parts of completed attempts.", "dataset")
         case .openJobs: return gauge("Jobs of the run that are ready or running.")
-        case .doneJobs: return gauge("Jobs of the run that have their result.")
-        case .snapshotAge: return gauge("Age of the snapshot that keeps the warehouse from cleaning up.")
-        case .kafkaLag: return gauge("Job messages that wait; no value until a commit is known.")
-        case .kafkaConnectedBrokers: return gauge("Brokers that this process is connected to.")
+        case .doneJobs: return gauge("Jobs of the run with a result.")
+        case .kafkaLag: return gauge("Unread messages on the jobs topic; no value until a commit is known.")
+        case .kafkaConnectedBrokers: return gauge("Brokers with an open connection to this process.")
         case .kafkaAssignedPartitions: return gauge("Partitions of the jobs topic that this worker reads.")
         case .kafkaRebalances: return counter("Times that this worker's partitions changed.")
-        case .kafkaLostAssignments: return counter("Times that the group had taken this worker for dead.")
-        case .kafkaRejoins: return counter("Times that this worker joined its group again to read its topic.")
+        case .kafkaLostAssignments: return counter("Times that the consumer group removed this worker.")
+        case .kafkaRejoins: return counter("Times that this worker joined its consumer group again to read its topic.")
         case .kafkaReadingBlocked: return gauge("1 while a missing topic or right keeps this worker from reading.")
-        case .kafkaFailedCommits: return counter("Offset commits that failed; their messages come again.")
-        case .kafkaStaleAcknowledgements: return counter("Messages settled after their partition was another's.")
-        case .storeRetries: return counter("Requests to the object store that were sent again, by error.", "code")
-        case .processMemory: return gauge("Memory of the process that is in RAM.")
-        case .processCPU: return counter("Time that the process computed.")
-        case .processFiles: return gauge("Files and sockets that the process has open.")
-        case .processStart: return gauge("When the process started, in seconds since 1970.")
+        case .kafkaFailedCommits: return counter("Offset commits that failed; their messages are delivered again.")
+        case .kafkaStaleAcknowledgements: return counter("Messages acknowledged after their partition was revoked.")
+        case .processMemory: return gauge("Resident memory of the process.")
+        case .processCPU: return counter("CPU time of the process.")
+        case .processFiles: return gauge("Open files and sockets of the process.")
+        case .processStart: return gauge("Start time of the process in seconds since 1970.")
         }
     }
 }

@@ -1,10 +1,10 @@
-/// Counts what happened, in swift-metrics' call shape:
+/// Counts events, in swift-metrics' call shape:
 ///
 ///     let jobs = Counter(label: .jobs, dimensions: [("outcome", "completed")], registry: registry)
 ///     jobs.increment()
 ///
-/// Two counters of the same label and dimensions are one series, which is 0 from the first on. Dimension values come from
-/// closed sets, never from the wire. All three types may be used from any thread.
+/// Two counters of the same label and dimensions are one series, which has the value 0 from the start. Dimension values
+/// come from closed sets, never from messages. All three types may be used from any thread.
 package struct Counter: Sendable {
     private let series: MetricSeries
 
@@ -13,10 +13,9 @@ package struct Counter: Sendable {
         series = registry.series(label, .counter, dimensions)
     }
 
-    /// Adds 1.
     package func increment() { series.add(1) }
 
-    /// Adds `amount`, which is not negative.
+    /// `amount` must not be negative.
     package func increment(by amount: some BinaryInteger) {
         precondition(amount >= 0, "a counter only grows")
         series.add(Double(amount))
@@ -32,17 +31,15 @@ package struct Gauge: Sendable {
         series = registry.series(label, .gauge, dimensions)
     }
 
-    /// Sets the value.
     package func record(_ value: some BinaryInteger) { series.set(Double(value)) }
 
-    /// Sets the value.
     package func record(_ value: Double) { series.set(value) }
 
-    /// The value is not known, until the next is recorded: that is not the value 0.
+    /// Removes the value until the next one is recorded: an unknown value is not 0.
     package func clear() { series.set(nil) }
 }
 
-/// Counts times by how long they are.
+/// Counts durations by their length.
 package struct Histogram: Sendable {
     private let series: MetricSeries
 
@@ -51,6 +48,5 @@ package struct Histogram: Sendable {
         series = registry.series(label, .histogram, dimensions)
     }
 
-    /// Adds one time.
     package func record(duration: Duration) { series.observe(duration / .seconds(1)) }
 }

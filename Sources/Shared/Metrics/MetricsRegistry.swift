@@ -9,10 +9,9 @@ package final class MetricsRegistry: Sendable {
 
     private let all = Mutex<[Key: MetricSeries]>([:])
 
-    /// Without series.
     package init() {}
 
-    /// The one series of these dimensions. Another kind or other dimensions than the metric's are a bug of the caller.
+    /// The one series of these dimensions. It is a bug of the caller if kind or dimensions are not the metric's.
     func series(_ name: MetricName, _ kind: MetricName.Kind, _ dimensions: [(String, String)]) -> MetricSeries {
         let definition = name.definition
         precondition(definition.kind == kind, "\(name.rawValue) is a \(definition.kind)")
@@ -31,7 +30,7 @@ package final class MetricsRegistry: Sendable {
     }
 
     /// Every series in Prometheus's text format 0.0.4 ("Exposition formats"), in a fixed order: by metric, then by the
-    /// values of its dimensions. The process's own figures are read at this moment.
+    /// values of its dimensions. The figures of the process are read by this call.
     package func prometheusText() -> String {
         var readings: [MetricName: [(values: [String], reading: MetricSeries.Reading)]] = [:]
         for (key, series) in all.withLock({ $0 }) {
@@ -76,7 +75,7 @@ package final class MetricsRegistry: Sendable {
         line("_count", labels, Double(count))
     }
 
-    /// By Unicode scalars: for Swift a quote and an accent that follows it are one character.
+    /// Works on Unicode scalars: for Swift, a quote and a following accent are one character.
     private static func escaped(_ text: String, quotes: Bool = false) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
@@ -101,9 +100,9 @@ package final class MetricsRegistry: Sendable {
 /// The numbers of one metric with one set of dimension values.
 final class MetricSeries: Sendable {
     struct Reading: Sendable {
-        /// A counter's or gauge's value, nil while a gauge's is not known; a histogram's sum.
+        /// A counter's or gauge's value, nil while a gauge's is unknown; a histogram's sum.
         var value: Double?
-        /// How many of a histogram's values are in each bucket, the last one without an upper bound.
+        /// The number of a histogram's values in each bucket; the last bucket has no upper bound.
         var buckets: [Int]
     }
 

@@ -1,8 +1,8 @@
 import Glibc
 
-/// What the kernel knows of this process (proc(5)), under the names that Prometheus's own clients use.
+/// The kernel's figures of this process (proc(5)), under the names that Prometheus's own clients use.
 enum ProcessMetrics {
-    /// What could be read.
+    /// Leaves out the figures that cannot be read.
     static func read() -> [(MetricName, Double)] {
         var values: [(MetricName, Double)] = []
         if let fields = statFields() {
@@ -36,7 +36,7 @@ enum ProcessMetrics {
         defer { closedir(folder) }
         var count = 0
         while let entry = readdir(folder) {
-            // The entries "." and ".." and the descriptor that lists the others are none of the program's.
+            // The entries "." and ".." and the descriptor of this listing are not the program's.
             if entry.pointee.d_name.0 != UInt8(ascii: ".") { count += 1 }
         }
         return Double(count - 1)

@@ -1,9 +1,9 @@
 import BlockingIO
 
-/// The wish that something ends when its work in hand is done: asked for once, seen by any number of tasks.
+/// The request that a service ends when its current work is done: made once, seen by any number of tasks.
 ///
-/// A service that has something to finish is given one and looks at `isRequested` before it takes more work, or waits for
-/// it. It is not cancellation: that may come later, when the service took too long.
+/// A service with work to finish looks at `isRequested` before it takes more work, or waits for the request. It is not
+/// a cancellation, which may follow if the service takes too long.
 package final class GracefulShutdown: Sendable {
     private struct State {
         var isRequested = false
@@ -13,10 +13,9 @@ package final class GracefulShutdown: Sendable {
 
     private let state = Mutex(State())
 
-    /// Not asked for yet.
     package init() {}
 
-    /// Asks for it. Asking again changes nothing.
+    /// Makes the request. Further calls change nothing.
     package func request() {
         let waiters = state.withLock { state in
             state.isRequested = true
@@ -26,10 +25,9 @@ package final class GracefulShutdown: Sendable {
         for waiter in waiters { waiter.resolve(.success(())) }
     }
 
-    /// Whether it was asked for.
     package var isRequested: Bool { state.withLock { $0.isRequested } }
 
-    /// Returns when it is asked for. Throws `CancellationError` when the waiting task is cancelled first.
+    /// Returns when the request is made. Throws `CancellationError` if the waiting task is cancelled first.
     package func wait() async throws {
         let waiter = OneShot<Void>()
         let number: Int? = state.withLock { state in
@@ -43,8 +41,8 @@ package final class GracefulShutdown: Sendable {
         try await waiter.value
     }
 
-    /// Waits until it is asked for, `limit` is over or the task is cancelled, and says whether it was asked for: a sleep
-    /// that shutdown ends.
+    /// A sleep that the request ends: waits until the request is made, `limit` has passed or the task is cancelled.
+    /// Returns whether the request was made.
     @discardableResult
     package func wait(atMost limit: Duration) async -> Bool {
         await withTaskGroup(of: Void.self) { group in
@@ -56,7 +54,7 @@ package final class GracefulShutdown: Sendable {
         return isRequested
     }
 
-    /// Runs `operation` and cancels it when this is asked for; returns or throws what it then does. For work that has
+    /// Runs `operation`, cancels it when the request is made, and returns or throws its result. For work that has
     /// nothing to finish.
     package func cancelWhenRequested<Value: Sendable>(
         _ operation: @escaping @Sendable () async throws -> Value

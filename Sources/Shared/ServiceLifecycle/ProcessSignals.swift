@@ -2,18 +2,17 @@ import BlockingIO
 import Dispatch
 import Glibc
 
-/// The signals that a program of ours looks at.
+/// The signals that the programs handle.
 package enum ProcessSignals {
     /// Makes a write an error instead of the end of the process: to a closed socket or pipe (EPIPE; libcurl and OpenSSL
-    /// write without `MSG_NOSIGNAL`), and past the size that the process may give a file (EFBIG). Lasts as long as the
-    /// process.
+    /// write without `MSG_NOSIGNAL`), and beyond the permitted size of a file (EFBIG). It holds until the process ends.
     package static func ignoreWriteSignals() {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
     }
 
-    /// SIGTERM and SIGINT as they come, in place of their default actions, until the stream is released. Returns when
-    /// both are being listened to.
+    /// The stream of SIGTERM and SIGINT, in place of their default actions, until the stream is released. Returns when
+    /// the handlers of both are installed.
     static func terminations() async -> AsyncStream<Int32> {
         let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
         let queue = DispatchQueue(label: "bda.signals")
@@ -28,7 +27,7 @@ package enum ProcessSignals {
             sources.append(source)
             registrations.append(registration)
         }
-        // All that is done with the sources from now on is cancel(), which Dispatch allows from any thread.
+        // From here on the sources are only cancelled, which Dispatch allows from any thread.
         nonisolated(unsafe) let registered = sources
         continuation.onTermination = { _ in
             for source in registered { source.cancel() }

@@ -3,14 +3,15 @@ import Glibc
 
 /// Runs a program's services until the first of them ends or a signal comes, then stops the others in reverse order.
 ///
-/// SIGTERM and SIGINT ask for a graceful shutdown: the last service is asked to drain, within its own limit, then the one
-/// before it, and so on; list what others need first. A second signal cancels all at once. A service that does not even
-/// end when it is cancelled would keep the process for ever: after `cancelLimit` the process ends with `abortCode`.
+/// SIGTERM and SIGINT request a graceful shutdown: the last service drains, within its own limit, then the one before
+/// it, and so on, so a service is listed after those that it needs. A second signal cancels all at once. A service that
+/// does not end when it is cancelled would keep the process forever: after `cancelLimit` the process ends with
+/// `abortCode`.
 ///
-/// SIGPIPE and SIGXFSZ are ignored from `run` on: a peer that hangs up, or a file that may not grow, is an error of the
-/// call that wrote, not the end of the process.
+/// SIGPIPE and SIGXFSZ are ignored from `run` on: a closed connection, or a file that must not grow, is an error of the
+/// writing call, not the end of the process.
 package struct ServiceGroup: Sendable {
-    /// One service and how it is stopped.
+    /// One service and the way to stop it.
     package struct Member: Sendable {
         let name: String
         let service: any Service
@@ -25,7 +26,7 @@ package struct ServiceGroup: Sendable {
             limit = .zero
         }
 
-        /// A service that finishes its work in hand when `drain` is asked for, and is cancelled `limit` later.
+        /// A service that finishes its current work when `drain` is requested, and is cancelled `limit` later.
         package init(_ name: String, _ service: any Service, drain: GracefulShutdown, limit: Duration) {
             self.name = name
             self.service = service
@@ -34,11 +35,11 @@ package struct ServiceGroup: Sendable {
         }
     }
 
-    /// How a group ended that no error ended.
+    /// The end of a group that no error ended.
     package struct Ending: Sendable, Hashable {
-        /// The signal that ended it, such as `SIGTERM`; nil if a service was done.
+        /// The signal that ended it, such as `SIGTERM`; nil if a service ended first.
         package let signal: String?
-        /// The services that had to be cancelled because their drain limit was over.
+        /// The services that were cancelled because their drain limit had passed.
         package let overdue: [String]
     }
 
@@ -48,10 +49,10 @@ package struct ServiceGroup: Sendable {
     private let logger: Logger
 
     /// - Parameters:
-    ///   - members: in the order of their dependence: what others need first.
-    ///   - cancelLimit: how long a cancelled service may take to end.
-    ///   - abortCode: how the process ends when it takes longer.
-    ///   - logger: gets a line for each stage of the shutdown.
+    ///   - members: each after those that it needs.
+    ///   - cancelLimit: the time in which a cancelled service must end.
+    ///   - abortCode: the exit code if it does not.
+    ///   - logger: writes a line for each stage of the shutdown.
     package init(
         _ members: [Member], cancelLimit: Duration = .seconds(10), abortCode: Int32 = 1, logger: Logger
     ) {
@@ -69,8 +70,9 @@ package struct ServiceGroup: Sendable {
         case nothing
     }
 
-    /// Runs the services; returns when all have ended. Throws the error of the first that failed without having been
-    /// cancelled. When the calling task is cancelled, all services are. At most one group of a process runs at a time.
+    /// Runs the services; returns when all have ended. Throws the error of the first one that failed without having
+    /// been cancelled. A cancellation of the calling task cancels all services. At most one group of a process runs at
+    /// a time.
     package func run() async throws -> Ending {
         ProcessSignals.ignoreWriteSignals()
         let signals = await ProcessSignals.terminations()
@@ -97,7 +99,7 @@ package struct ServiceGroup: Sendable {
                 let actions: [ServiceGroupState.Action]
                 switch event {
                 case .ended(let index, let error):
-                    // What a service throws that was cancelled is most likely the cancellation, in words of its own.
+                    // The error of a cancelled service is most likely its cancellation, wrapped in another error.
                     if !stops[index].isRequested, !Task.isCancelled { failure = failure ?? error }
                     logger.debug(
                         "service ended",

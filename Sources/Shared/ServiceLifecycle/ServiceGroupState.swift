@@ -1,11 +1,11 @@
-/// What a service group does next, as a pure state machine: what happened goes in, what to do comes out.
+/// The next actions of a service group, as a pure state machine: an event goes in, actions come out.
 ///
 ///     running --signal, a member ended--> stopping: the last member, then the one before it ...
 ///     each member: drain (if it can) --its limit--> cancel --the group's limit--> abort
 ///     second signal: all members are cancelled at once
 struct ServiceGroupState {
     struct Member {
-        /// How long it may go on after it was asked to drain; nil if it is cancelled straight away.
+        /// The time limit of its drain; nil if it is cancelled immediately.
         let drainLimit: Duration?
     }
 
@@ -14,7 +14,7 @@ struct ServiceGroupState {
     enum Action: Equatable {
         case drain(Int)
         case cancel(Int)
-        /// `timerFired` is wanted with these values after the time.
+        /// After the time, `timerFired` is to be called with these values.
         case startTimer(Int, Stage, Duration)
         /// The member did not end although it was cancelled.
         case abort(Int)
@@ -25,7 +25,7 @@ struct ServiceGroupState {
     private let cancelLimit: Duration
     private var running: Set<Int>
     private var cancelled: Set<Int> = []
-    /// The member whose end is waited for; nil while all may run.
+    /// The member whose end is awaited; nil while all may run.
     private var stopping: Int?
     private var signals = 0
     /// Members that did not end within their drain limit, in the order in which it ran out.
@@ -39,14 +39,14 @@ struct ServiceGroupState {
 
     var isStopping: Bool { stopping != nil }
 
-    /// A member returned or threw. When the first does so, the program's work is over.
+    /// A member returned or threw. The first end of a member ends the program's work.
     mutating func memberEnded(_ index: Int) -> [Action] {
         running.remove(index)
         if let stopping, running.contains(stopping) { return [] }
         return stopNext()
     }
 
-    /// SIGTERM or SIGINT came.
+    /// SIGTERM or SIGINT was received.
     mutating func signalReceived() -> [Action] {
         signals += 1
         switch signals {
@@ -56,7 +56,7 @@ struct ServiceGroupState {
         }
     }
 
-    /// The time of a `startTimer` is over.
+    /// The time of a `startTimer` has passed.
     mutating func timerFired(_ index: Int, _ stage: Stage) -> [Action] {
         guard running.contains(index) else { return [] }
         switch stage {

@@ -8,10 +8,10 @@ package struct Deadline: Sendable, Hashable {
 
     private init(instant: ContinuousClock.Instant) { self.instant = instant }
 
-    /// What is left, never negative.
+    /// The remaining time, never negative.
     package var remaining: Duration { max(.zero, ContinuousClock.now.duration(to: instant)) }
 
-    /// What is left in whole milliseconds, rounded up, so that a wait of it does not end early.
+    /// The remaining time in whole milliseconds, rounded up, so that a wait of this length does not end early.
     package var remainingMilliseconds: Int32 {
         Int32(clamping: remaining.milliseconds)
     }

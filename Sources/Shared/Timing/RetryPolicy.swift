@@ -1,8 +1,8 @@
-/// How often work is tried and how long to wait in between: exponential backoff with jitter.
+/// The number of attempts and the pauses between them: exponential backoff with jitter.
 ///
 /// The wait after failed attempt n is `base * 2^(n-1)`, at most `maximum`; half of it is fixed, the other half random
-/// ("equal jitter" in Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). Full jitter spreads a
-/// crowd a little better, but may come back at once; a store or database in trouble is owed a real pause.
+/// ("equal jitter" in Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). Full jitter spreads
+/// retries slightly better, but can retry immediately; an overloaded store or database needs a pause.
 package struct RetryPolicy: Sendable, Hashable {
     /// Attempts in all, the first included; at least 1.
     package let attempts: Int
@@ -22,16 +22,16 @@ package struct RetryPolicy: Sendable, Hashable {
         self.maximum = maximum
     }
 
-    /// Whether there is another attempt after failed attempt number `attempt`, counted from 1.
+    /// Whether another attempt follows failed attempt number `attempt`, counted from 1.
     package func allowsAttempt(after attempt: Int) -> Bool { attempt < attempts }
 
-    /// How long to wait after failed attempt number `attempt`, counted from 1: from half of the backoff to all of it.
+    /// The wait after failed attempt number `attempt`, counted from 1: from half of the backoff to all of it.
     package func delay(afterAttempt attempt: Int, using generator: inout some RandomNumberGenerator) -> Duration {
         let backoff = backoff(afterAttempt: attempt)
         return backoff / 2 + backoff / 2 * Double.random(in: 0...1, using: &generator)
     }
 
-    /// How long to wait after failed attempt number `attempt`, with the system's random numbers.
+    /// The wait after failed attempt number `attempt`, with the system's random numbers.
     package func delay(afterAttempt attempt: Int) -> Duration {
         var generator = SystemRandomNumberGenerator()
         return delay(afterAttempt: attempt, using: &generator)

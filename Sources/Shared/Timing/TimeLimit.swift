@@ -2,18 +2,17 @@ import BlockingIO
 
 /// An operation did not end within its time limit.
 package struct TimeLimitExceeded: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The limit that was set.
     package let limit: Duration
 
     package init(limit: Duration) { self.limit = limit }
 
-    package var description: String { "not done within \(limit)" }
+    package var description: String { "the operation did not end within \(limit)" }
 }
 
 /// Runs `body`, cancels it after `limit`, and then throws `TimeLimitExceeded`.
 ///
 /// It returns when `body` has ended, so `body` must end soon after its cancellation. The caller's cancellation reaches
-/// `body` as well. This is the rule for everything that is written in Swift; see `withTimeLimitLeavingBehind` for C.
+/// `body` as well. This function is for Swift code; see `withTimeLimitLeavingBehind` for calls into C.
 package func withTimeLimit<Value: Sendable>(
     _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
@@ -31,8 +30,9 @@ package func withTimeLimit<Value: Sendable>(
 
 /// Runs `body` and waits for it at most `limit`, then leaves it behind and throws `TimeLimitExceeded`.
 ///
-/// `body` goes on after that: a call that hangs in a C library cannot be stopped. The caller's cancellation does not
-/// shorten the wait, because clients are closed this way, and programs close their clients while they are cancelled.
+/// `body` goes on after that, because a call that hangs in a C library cannot be stopped. The caller's cancellation
+/// does not shorten the wait, because clients are closed this way, and programs close their clients while they are
+/// cancelled.
 package func withTimeLimitLeavingBehind<Value: Sendable>(
     _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
