@@ -2,9 +2,10 @@ import Glibc
 import JobModel
 import Postgres
 
-/// Sums the columns of an export from the very bytes that are exported, while they stream by.
+/// Sums the columns of an export from the bytes of its rows, while they are exported.
 ///
-/// `@unchecked Sendable`: during a COPY only the session's thread calls it; afterwards only the task that awaited the end.
+/// `@unchecked Sendable`: during a COPY only the session's thread calls it; afterwards only the task that awaited the
+/// end.
 final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
     /// A value that cannot be summed.
     struct NotSummable: Error, CustomStringConvertible {
@@ -14,7 +15,7 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
         var description: String { "unable to sum the column '\(column)': it holds '\(value.prefix(40))'" }
     }
 
-    /// The sum of one column in one currency: an Int64 of one scale while it fits, the wide sum beside it for the rest.
+    /// The sum of one column in one currency: an Int64 of one scale as long as it fits, and a wide sum for the rest.
     private struct Accumulator {
         var narrow: Int64 = 0
         var scale = -1
@@ -22,7 +23,7 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
 
         var isEmpty: Bool { scale < 0 && wide == nil }
 
-        /// Nil when it does not fit.
+        /// Nil if it does not fit.
         var sum: ExactDecimal? {
             guard scale >= 0 else { return wide }
             let value = ExactDecimal(unscaled: Int128(narrow), scale: scale)
@@ -30,7 +31,7 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
             return wide.adding(value)
         }
 
-        /// False when the sum does not fit.
+        /// Returns false if the sum does not fit.
         mutating func add(_ value: ExactDecimal) -> Bool {
             wide = isEmpty ? value : sum?.adding(value)
             scale = -1
@@ -42,21 +43,21 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
     private let progress: RowProgress
     private var rows = 0
     private let names: [String]
-    /// For each field of a row up to the last that matters: which sum it goes to, or -1.
+    /// For each field of a row up to the last one that is needed: the index of its sum, or -1.
     private let sumOfField: [Int]
     private let currencyField: Int
     private var currencies: [[UInt8]] = []
     private var current = 0
     /// One for each currency and name, currency by currency.
     private var accumulators: [Accumulator] = []
-    /// Where the fields of the row at hand begin, and how long they are.
+    /// The position and the length of each field of the current row.
     private let fields: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>
 
     /// - Parameters:
     ///   - columns: the columns' names, in order.
-    ///   - totals: which of them are summed.
-    ///   - currency: which of them the sums are grouped by.
-    ///   - progress: learns of each row.
+    ///   - totals: the columns that are summed.
+    ///   - currency: the column that the sums are grouped by.
+    ///   - progress: counts the rows.
     init(
         columns: [String], totals: [String], currency: String?, progress: RowProgress = RowProgress()
     ) throws {
@@ -80,7 +81,7 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
 
     deinit { fields.deallocate() }
 
-    /// The sums so far. A column without any value in a currency has none. Throws when one does not fit.
+    /// The sums so far. A column without any value in a currency has no sum there. Throws if a sum does not fit.
     var totals: [ControlTotal] {
         get throws {
             var totals: [ControlTotal] = []
@@ -90,13 +91,13 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
                 totals.append(
                     ControlTotal(name: name, currency: Self.text(of: currencies[index / names.count]), amount: sum))
             }
-            // Sorts them; each is the only one of its column and currency.
+            // Sorts them; each column and currency occurs once.
             guard let sorted = ControlTotal.sum(totals) else { throw Self.tooLarge(names.joined(separator: ", ")) }
             return sorted
         }
     }
 
-    /// The text of a field: a quote in it is still doubled, and stands in no field that was not quoted.
+    /// The text of a field: a quote in it is still doubled, and a quote occurs in quoted fields only.
     private static func text(of field: [UInt8]) -> String {
         var bytes: [UInt8] = []
         var index = 0
@@ -135,22 +136,23 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
         }
     }
 
-    /// A value that is not of the accumulator's scale, or too large for the fast way.
+    /// Adds a value that has another scale than the accumulator, or is too large for the fast path.
     private func add(_ text: UnsafeRawBufferPointer, to accumulator: inout Accumulator, name: String) throws {
         guard let value = ExactDecimal.parse(text) else {
             throw NotSummable(column: name, value: String(decoding: text, as: UTF8.self))
         }
         guard accumulator.add(value) else { throw Self.tooLarge(name) }
-        // From now on values of this scale take the fast way.
+        // From here on values of this scale take the fast path.
         accumulator.scale = value.scale
     }
 
-    /// A number of at most 18 digits without its point, and its digits after the point; nil for anything else.
+    /// A number of at most 18 digits without its point, and the number of digits after the point; nil for any other
+    /// text.
     private static func narrow(_ text: UnsafeRawBufferPointer) -> (value: Int64, scale: Int)? {
         guard text.count <= 18 else { return nil }
         var index = text[0] == UInt8(ascii: "-") ? 1 : 0
         let isNegative = index == 1
-        // What is no number (no digit before or after the point) is left to the careful way, which says so.
+        // A text that is no number (no digit before or after the point) is left to the slow path, which reports it.
         guard index < text.count, text[index] != UInt8(ascii: "."), text[text.count - 1] != UInt8(ascii: ".") else {
             return nil
         }
@@ -196,7 +198,7 @@ final class ControlTotalCounter: CopyRowObserver, @unchecked Sendable {
         }
     }
 
-    /// Which of the currencies the row has. Rows of one currency mostly follow each other.
+    /// The index of the row's currency. Consecutive rows mostly have the same currency.
     private func currencyIndex() -> Int {
         let currency = currencyField >= 0 ? fields[currencyField] : UnsafeRawBufferPointer(start: nil, count: 0)
         if current < currencies.count, Self.isSame(currencies[current], currency) { return current }

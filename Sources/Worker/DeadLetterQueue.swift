@@ -3,8 +3,8 @@ import Logging
 import ServiceLifecycle
 import Timing
 
-/// Copies messages that cannot be decoded to the dead-letter topic, beside the slots: a topic that refuses them, or a broker
-/// that is away, holds up no job.
+/// Copies messages that cannot be decoded to the dead-letter topic, beside the slots: a topic that refuses them, or a
+/// broker outage, delays no job.
 struct DeadLetterQueue: Service {
     private let topic: String
     private let sendLimit: Duration
@@ -13,12 +13,12 @@ struct DeadLetterQueue: Service {
     private let waiting: AsyncStream<KafkaMessage>
     private let entry: AsyncStream<KafkaMessage>.Continuation
 
-    /// At most this many messages wait. Later ones are only logged by their taker.
+    /// The maximum number of waiting messages. `add` refuses further ones.
     static let maximumWaiting = 100
 
     /// - Parameters:
-    ///   - sendLimit: how long one message may take.
-    ///   - send: sends a message and ends soon after its task is cancelled.
+    ///   - sendLimit: the time limit of one message.
+    ///   - send: sends a message; it must end soon after its task is cancelled.
     init(
         topic: String, sendLimit: Duration = .seconds(10), logger: Logger,
         send: @escaping @Sendable (KafkaMessage) async throws -> Void
@@ -30,7 +30,7 @@ struct DeadLetterQueue: Service {
         (waiting, entry) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.maximumWaiting))
     }
 
-    /// Takes a message to be sent soon. Returns false if the queue is full.
+    /// Queues a message. Returns false if the queue is full.
     func add(key: [UInt8]?, value: [UInt8], headers: [KafkaHeader]) -> Bool {
         guard case .enqueued = entry.yield(KafkaMessage(topic: topic, key: key, value: value, headers: headers)) else {
             return false
@@ -43,7 +43,7 @@ struct DeadLetterQueue: Service {
             do {
                 try await withTimeLimit(sendLimit) { [send] in try await send(letter) }
             } catch {
-                // The message stays where it came from; the log has its place.
+                // The message stays on the jobs topic; a log line has its offset.
                 logger.warning(
                     "unable to send a message to the dead-letter topic",
                     metadata: [.error: "\(error)", .topic: "\(topic)"])

@@ -6,33 +6,35 @@ import ServiceLifecycle
 import Ledger
 import CloudEventsKafka
 
-/// Publishes a worker's events beside its jobs. An event that cannot be sent does no harm: the ledger knows the result, and
-/// the coordinator publishes what a worker still owes.
+/// Publishes a worker's events beside its jobs. An event that cannot be sent does no harm: the ledger holds the result,
+/// and the coordinator publishes the completions that are not noted as sent.
 actor EventPublisher: Service {
     private let producer: KafkaProducer
     private let ledger: Ledger
     private let topic: String
     private let source: String
     private let logger: Logger
-    /// Asked for when nothing more will be published: `run` then ends with the last delivery.
+    /// Requested when nothing more will be published: `run` then ends with the last delivery.
     private let drain: GracefulShutdown
 
     private let waiting: AsyncStream<Outgoing>
     private let entry: AsyncStream<Outgoing>.Continuation
     private var sent: [JobID] = []
-    /// How many events wait or are in flight, and how many were left to the coordinator since that number was below the limit.
+    /// The number of events that wait or are in flight, and the number left to the coordinator since the queue was
+    /// full.
     private(set) var openEvents = 0
     private(set) var leftEvents = 0
-    /// Whether the last event could not be sent: the same problem is logged once.
+    /// Whether the last event could not be sent: a continuing problem is logged once.
     private var isFailing = false
 
     private struct Outgoing: Sendable {
         let message: KafkaMessage
-        /// The job whose completion the message tells.
+        /// The job whose completion the message announces.
         let completed: JobID?
     }
 
-    /// At most this many events wait or are in flight; while the broker is away, later ones are left to the coordinator.
+    /// The maximum number of events that wait or are in flight; during a broker outage, later ones are left to the
+    /// coordinator.
     static let maximumOpenEvents = 1000
 
     init(
@@ -45,11 +47,11 @@ actor EventPublisher: Service {
         source = "/bda/worker/\(workerID)"
         self.logger = logger
         self.drain = drain
-        // `publish` bounds it.
+        // `publish` limits its length.
         (waiting, entry) = AsyncStream.makeStream(bufferingPolicy: .unbounded)
     }
 
-    /// Takes an event to be sent soon, unless too many are open.
+    /// Queues an event, unless too many are open.
     func publish<Body: EventBody>(_ event: Event<Body>) {
         guard openEvents < Self.maximumOpenEvents else {
             if leftEvents == 0 {
@@ -74,7 +76,7 @@ actor EventPublisher: Service {
     func run() async throws {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.noteSentEvents() }
-            // These two end when the drain has begun and the last event is delivered.
+            // These two tasks end when the drain has begun and the last event is delivered.
             group.addTask {
                 await withDiscardingTaskGroup { sends in
                     for await outgoing in self.waiting {
@@ -121,7 +123,7 @@ actor EventPublisher: Service {
         do {
             try await ledger.results.markEventsSent(noted)
         } catch {
-            // The coordinator publishes them again, with the same ids.
+            // The coordinator publishes these events again, with the same ids.
             logger.debug("unable to note sent events", metadata: [.error: "\(error)"])
         }
     }

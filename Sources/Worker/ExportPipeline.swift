@@ -4,10 +4,10 @@ import ObjectStore
 import Postgres
 import Ledger
 
-/// The way of the rows: COPY -> buffer -> (compression) -> SHA-256 -> store.
+/// The path of the rows: COPY -> buffer -> (compression) -> SHA-256 -> store.
 ///
-/// Rows are pulled: the next buffer is read while the one before is hashed and sent, and never further ahead. Memory is two
-/// buffers (three with compression), whatever the table's size.
+/// The next buffer is read while the previous one is hashed and sent, and never further ahead. Memory is two buffers
+/// (three with compression), whatever the table's size.
 struct ExportPipeline {
     let session: PostgresSession
     let store: any ObjectStore
@@ -15,15 +15,14 @@ struct ExportPipeline {
     let jobID: JobID
     let progress: RowProgress
 
-    /// What was exported.
     struct Output {
         var parts: [PartRecord]
         var rows: Int
         var totals: [ControlTotal]
     }
 
-    /// Runs the query and returns when all its files are in the store. No file is completed before the server has confirmed
-    /// the end of the COPY. After an error nothing of it is left, and the session is to be closed.
+    /// Runs the query and returns when all its files are in the store. No file is completed before the server has
+    /// confirmed the end of the COPY. After an error no file remains, and the session is to be closed.
     func export(query: String, columns: [DatasetColumn], segment: Segment) async throws -> Output {
         let counter = try ControlTotalCounter(
             columns: columns.map(\.name), totals: segment.totals, currency: segment.totalsBy,
@@ -65,14 +64,14 @@ struct ExportPipeline {
     }
 }
 
-/// One CSV file on its way into the store. Its parts are sent as they fill; it is completed by `finish`, after the COPY was
+/// One CSV file on its way into the store. Its pieces are sent as they fill; `finish` completes it after the COPY was
 /// confirmed.
 actor PartFile {
     private let number: Int
     private let key: String
     private let upload: any ObjectUpload
     private var compressor: Compressor?
-    /// Compressed bytes that do not fill a piece of the upload yet.
+    /// Compressed bytes that do not yet fill a piece of the upload.
     private let compressed: ByteBuffer?
     private var hash = SHA256()
     private var bytes = 0
@@ -97,8 +96,8 @@ actor PartFile {
         )
     }
 
-    /// Takes a full buffer's bytes, or the last ones of a file that is full; the buffer is free again afterwards. `rows` is
-    /// the file's count so far.
+    /// Takes the bytes of a full buffer, or the last bytes of a full file; the buffer can be used again afterwards.
+    /// `rows` is the file's count so far.
     func write(_ buffer: ByteBuffer, endsFile: Bool, rows: Int) async throws {
         self.rows = rows
         guard let compressed else { return try await send(buffer) }
@@ -121,7 +120,7 @@ actor PartFile {
         return try await complete(last: compressed)
     }
 
-    /// Removes what was sent. An upload that cannot be removed now is found and removed by `clean`.
+    /// Removes the pieces that were sent. An upload that cannot be removed now is removed by `clean`.
     func abort() async { try? await upload.abort() }
 
     private func compress(_ buffer: ByteBuffer, into compressed: ByteBuffer) async throws {

@@ -2,8 +2,9 @@ import Ledger
 import Logging
 import ServiceLifecycle
 
-/// Notes in the ledger every few seconds that this worker is alive, and at its end that it is gone. A coordinator whose jobs
-/// pause between two attempts, or wait behind those of another date, so knows that they will be taken.
+/// Notes in the ledger every few seconds that this worker is active, and at its end removes the note. A coordinator
+/// whose jobs pause between two attempts, or wait behind those of another date, thereby distinguishes a wait from a
+/// lack of workers.
 struct Heartbeat: Service {
     let ledger: Ledger
     let settings: WorkerSettings
@@ -16,7 +17,7 @@ struct Heartbeat: Service {
                     settings.workerID, clientID: settings.clientID, environment: settings.environment,
                     slots: settings.slots)
             } catch {
-                logger.debug("unable to note that the worker is alive", metadata: [.error: "\(error)"])
+                logger.debug("unable to note that the worker is active", metadata: [.error: "\(error)"])
             }
             try? await Task.sleep(for: JobStore.heartbeat)
         }

@@ -6,14 +6,14 @@ import Postgres
 import Scripts
 import Ledger
 
-/// Does the work of one claim: a straight line from the transaction's begin to its commit.
+/// Does the work of one claim, from the transaction's begin to its commit.
 struct JobRunner: Sendable {
     let workerID: String
     let runs: RunCache
     let stores: StoreCache
 
-    /// Runs the job on `session`, the one of the slot's ledger connection, and commits its result. Returns nil if another
-    /// attempt has done the job before.
+    /// Runs the job on `session`, the session of the slot's ledger connection, and commits its result. Returns nil if
+    /// another attempt has completed the job before.
     func run(
         _ job: RunningJob, of run: RunRecord, script: RunScript, on session: PostgresSession, ledger: Ledger
     ) async throws -> JobResult? {
@@ -61,8 +61,9 @@ struct JobRunner: Sendable {
         return isFirst ? result : nil
     }
 
-    /// The sessions of all earlier attempts at the job are ended, and gone, before the work begins, so that they can commit
-    /// nothing any more: that of a lease that ran out, and that of a connection which only this side has lost.
+    /// Ends the sessions of all earlier attempts at the job and waits for their end, so that they cannot commit
+    /// anything any more: the session of a lease that ran out, and a session whose connection was lost on this side
+    /// only.
     private func endFormerSessions(of claim: Claim, on session: PostgresSession) async throws {
         let areGone = try await session.query(
             "SELECT bda.end_sessions($1, $2::int, 5000)", [claim.jobID.description, "\(claim.attempt)"],

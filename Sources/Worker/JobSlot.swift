@@ -11,10 +11,10 @@ import HealthEndpoint
 import Timing
 import Ledger
 
-/// One slot of a worker: it takes a job, does it, says how it ended, and takes the next.
+/// One slot of a worker: it claims a job, runs it, reports its end, and claims the next one.
 ///
-/// Kafka brings jobs and the ledger decides: a message is a hint that is acknowledged as soon as the claim is settled, won
-/// or refused. When no message came for a second, the slot asks the ledger itself, so that no job waits behind a busy
+/// The ledger decides about claims: a message is a hint that is acknowledged as soon as the claim is won or refused. If
+/// no message came for a second, the slot asks the ledger for a claimable job, so that no job waits behind a busy
 /// worker's partition, a lost message or a rebalance.
 struct JobSlot: Sendable {
     let number: Int
@@ -24,7 +24,8 @@ struct JobSlot: Sendable {
     func run() async {
         let ledger = Ledger(worker.settings.database, purpose: "worker slot \(number)")
         var failures = 0
-        // While the ledger has jobs that no message brought, or when a message's job was taken, the slot asks without a pause.
+        // As long as the ledger has claimable jobs without a message, or after a message's claim was won, the slot does
+        // not wait.
         var wait = Duration.seconds(1)
         while !worker.drain.isRequested {
             do {
@@ -49,8 +50,8 @@ struct JobSlot: Sendable {
         await ledger.close()
     }
 
-    /// Claims a job: from a message if one comes in time, else from the ledger. Returns no claim if no job is claimable, and
-    /// whether the ledger is to be asked next unless a message is there.
+    /// Claims a job: the job of a message if one comes in time, else one from the ledger. Returns no claim if no job is
+    /// claimable, and whether the next call is to ask the ledger without waiting for a message.
     private func take(
         from ledger: Ledger, within time: Duration
     ) async throws -> (taken: WorkerContext.Taken?, asksAtOnce: Bool) {
@@ -60,7 +61,7 @@ struct JobSlot: Sendable {
             if taken != nil { worker.metrics.claimed("from_ledger") }
             return (taken, taken != nil)
         }
-        // A message that is received is settled here, drain or not: it was taken off the queue.
+        // A received message is settled here even during a drain, because it was taken off the queue.
         guard let jobID = worker.decode(message) else {
             await worker.acknowledge(message)
             return (nil, false)
@@ -71,8 +72,8 @@ struct JobSlot: Sendable {
         return (taken, taken == nil)
     }
 
-    /// Does the job and reports its end. A session whose statement may have been cancelled is closed: a late cancellation
-    /// would hit the statement that records the end, so that one runs on a new session.
+    /// Runs the job and reports its end. A session whose statement may have been cancelled is closed: a late
+    /// cancellation would hit the statement that records the end, so that statement runs on a new session.
     private func perform(_ taken: WorkerContext.Taken, from ledger: Ledger) async {
         let claim = taken.claim
         let session = taken.session
@@ -126,8 +127,8 @@ struct JobSlot: Sendable {
         }
     }
 
-    /// Writes the end of an attempt into the ledger, then publishes it. A ledger that cannot be reached is tried again until
-    /// the lease is over anyway.
+    /// Records the end of an attempt in the ledger, then publishes it. While the ledger cannot be reached, this is
+    /// tried again until the lease ends.
     private func report(_ failure: AttemptFailure, of claim: Claim, to ledger: Ledger, logger: Logger) async {
         worker.metrics.ended(failure)
         let metadata: Logger.Metadata = [
@@ -179,7 +180,7 @@ struct JobSlot: Sendable {
                     retryAt: retryAt)))
     }
 
-    /// Runs the work in a task of its own, which `RunningJob.stop` can cancel, and stops it when its time is over.
+    /// Runs the work in a task of its own, which `RunningJob.stop` can cancel, and stops it after the time limit.
     private func withTimeLimit<Value: Sendable>(
         of seconds: Int, for job: RunningJob, _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {

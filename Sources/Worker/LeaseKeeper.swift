@@ -5,7 +5,7 @@ import ServiceLifecycle
 import Settings
 import Ledger
 
-/// Renews the leases of the jobs under way, and stops those whose claim is lost: within two seconds, because until then two
+/// Renews the leases of running jobs, and stops a job whose claim is lost: within two seconds, because until then two
 /// workers do the same work.
 struct LeaseKeeper: Service {
     let worker: WorkerContext
@@ -17,8 +17,8 @@ struct LeaseKeeper: Service {
         }
     }
 
-    /// Looks at the ledger once a second while jobs run, in one statement for all of them. Every third of the lease, which
-    /// leaves three tries, that statement renews the leases; in between it only reads.
+    /// Reads the ledger once a second while jobs run, in one statement for all of them. Every third of the lease
+    /// duration, which leaves three tries, that statement renews the leases; in between it only reads.
     private func lookAtClaims() async {
         let lease = Duration.seconds(worker.settings.leaseSeconds)
         var lastRenewal: ContinuousClock.Instant?
@@ -35,7 +35,7 @@ struct LeaseKeeper: Service {
                         held = try await worker.ledger.jobs.renew(
                             jobs.map { ($0.claim, $0.progress.rows) }, leaseSeconds: worker.settings.leaseSeconds)
                         lastRenewal = now
-                        // Counted from before the statement was sent: never longer than the ledger's own count.
+                        // Counted from before the statement was sent: never longer than the lease in the ledger.
                         for job in jobs where held.contains(job.claim.jobID) { job.holdLease(until: now + lease) }
                     } else {
                         held = try await worker.ledger.jobs.heldClaims(of: jobs.map(\.claim))
@@ -45,15 +45,15 @@ struct LeaseKeeper: Service {
                     }
                 } catch {
                     worker.logger.log(
-                        level: isRenewal ? .warning : .debug, "unable to look at the claims",
+                        level: isRenewal ? .warning : .debug, "unable to read the claims",
                         metadata: [.error: "\(error)"])
                 }
             }
         }
     }
 
-    /// Stops jobs whose lease could not be renewed in time. The ledger may then have given them to another worker, and who
-    /// cannot reach it must think so; at worst the work is done again.
+    /// Stops jobs whose lease could not be renewed in time. The ledger may then have given them to another worker. A
+    /// worker that cannot reach the ledger must assume so; at worst the work is done again.
     private func watchClock() async {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {

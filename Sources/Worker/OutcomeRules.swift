@@ -7,37 +7,37 @@ import Timing
 import Scripts
 import Ledger
 
-/// Why an attempt was stopped from outside.
+/// The reasons for which an attempt is stopped from outside.
 enum StopReason: Sendable {
-    /// The claim is another's, or the run has ended.
+    /// Another attempt holds the claim, or the run has ended.
     case claimLost
-    /// The lease ran out because the ledger could not be reached: the claim may be another's.
+    /// The lease ran out because the ledger could not be reached: another attempt may hold the claim.
     case leaseOver
-    /// The worker shuts down and its drain budget is over.
+    /// The worker shuts down and its drain limit has passed.
     case shutdown
-    /// `BDA_JOB_TIMEOUT_SECONDS` of the run is over.
+    /// The time limit `BDA_JOB_TIMEOUT_SECONDS` of the run has passed.
     case timeLimit(seconds: Int)
 }
 
-/// How an attempt ended without a result: the outcome, and what people read about it.
+/// The end of an attempt without a result: the outcome and its explanation.
 struct AttemptFailure: Sendable {
     var outcome: JobOutcome
-    /// SQLSTATE, S3 code or our own word: a bounded set, good as a metric's label.
+    /// SQLSTATE, S3 code or a code of this program: a bounded set, fit for a metric's dimension.
     var code: String
     var message: String
     var hint: String?
 }
 
-/// The one table from errors to outcomes.
+/// The one table from errors to outcomes:
 ///
 /// | what happened | outcome |
 /// | --- | --- |
 /// | the claim was lost, the lease could not be renewed in time | lost |
 /// | the worker shuts down | interrupted |
 /// | serialization failure, lost connection, too few resources, read-only server, throttling, 5xx, full disk | retry |
-/// | the store's credentials have expired, the time limit is over, somebody cancelled the statement | retry |
-/// | the run's snapshot is gone | rejected, `snapshot_lost` |
-/// | syntax, missing table, refused access, a script that is wrong, all that is not known | rejected |
+/// | the store's credentials have expired, the time limit has passed, another session cancelled the statement | retry |
+/// | the run's snapshot is lost | rejected, `snapshot_lost` |
+/// | syntax, missing table, refused access, an invalid script, any other error | rejected |
 enum OutcomeRules {
     static func failure(
         for error: any Error, stopped: StopReason?, attempt: Int, retry: RetryPolicy
@@ -45,15 +45,15 @@ enum OutcomeRules {
         let pause = JobOutcome.retry(after: retry.delay(afterAttempt: attempt) / .seconds(1))
         switch stopped {
         case .claimLost:
-            return AttemptFailure(outcome: .lost, code: "claim_lost", message: "another attempt has the job")
+            return AttemptFailure(outcome: .lost, code: "claim_lost", message: "another attempt holds the claim")
         case .leaseOver:
             return AttemptFailure(
                 outcome: .lost, code: "lease_over",
-                message: "the lease ran out and could not be renewed: another attempt may have the job",
-                hint: "look whether the database can be reached")
+                message: "the lease ran out and could not be renewed: another attempt may hold the claim",
+                hint: "check that the database can be reached")
         case .shutdown:
             return AttemptFailure(
-                outcome: .interrupted, code: "shutdown", message: "the worker shut down before the job was done")
+                outcome: .interrupted, code: "shutdown", message: "the worker shut down before the job was completed")
         case .timeLimit(let seconds):
             return AttemptFailure(
                 outcome: pause, code: "time_limit",

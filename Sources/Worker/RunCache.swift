@@ -6,15 +6,15 @@ import Settings
 import Scripts
 import Ledger
 
-/// The runs and scripts that a worker has read from the ledger. What decides a job's bytes never changes during a run, so
-/// each is read once; the id of the snapshot, which changes when its holder dies, is looked up again when it is lost.
+/// The runs and scripts that a worker has read from the ledger. What decides a job's bytes never changes during a run,
+/// so each is read once; the id of the snapshot, which changes when its holder ends, is read again when it is lost.
 actor RunCache {
     private var runs: [RunID: RunRecord] = [:]
     private var scripts: [RunID: [SegmentName: RunScript]] = [:]
-    /// Ids under which snapshots were alive lately, where that is not what the run's row said.
+    /// The last known ids of snapshots, for runs whose row holds another id.
     private var snapshotIDs: [RunID: String] = [:]
 
-    /// Runs of a few days, clients and repetitions at once.
+    /// Enough for the open runs of a few days, clients and repetitions.
     private static let maximumRuns = 16
 
     func run(_ runID: RunID, from ledger: Ledger) async throws -> RunRecord {
@@ -34,14 +34,16 @@ actor RunCache {
         return script
     }
 
-    /// Calls `body` with an id under which the run's snapshot is alive. Throws `SnapshotLost` if no session holds it any more.
+    /// Calls `body` with an id under which the run's snapshot exists. Throws `SnapshotLost` if no session holds it any
+    /// more.
     func withSnapshot<Value: Sendable>(
         of run: RunRecord, from ledger: Ledger, _ body: @Sendable (_ snapshotID: String) async throws -> Value
     ) async throws -> Value {
         if let id = snapshotIDs[run.runID] ?? run.snapshotID {
             do { return try await body(id) } catch is WorkTransaction.SnapshotLost {}
         }
-        // Its holder is gone, most likely the coordinator: the ledger knows which other sessions have it.
+        // The holder has ended, most likely the coordinator: the ledger names the other sessions that hold the
+        // snapshot.
         let (id, value) = try await ledger.snapshots.withSnapshot(of: run.runID, body)
         snapshotIDs[run.runID] = id
         return value
@@ -54,14 +56,15 @@ actor RunCache {
     }
 }
 
-/// The ledger holds a job of a run that it does not hold.
+/// The ledger holds a job of a run without holding the run or the segment.
 struct UnknownRun: Error, CustomStringConvertible {
     let runID: RunID
 
     var description: String { "the ledger holds no run \(runID) with this segment" }
 }
 
-/// The stores that runs write to, opened once each. A run's row says where; how to get in is the worker's own setting.
+/// The stores that runs write to, opened once each. The run's row names the store; credentials are the worker's own
+/// setting.
 actor StoreCache {
     private let environment: [String: String]
     private let connections: Int
@@ -69,9 +72,9 @@ actor StoreCache {
     private var stores: [String: any ObjectStore] = [:]
 
     /// - Parameters:
-    ///   - environment: the process environment, with the settings that say how to get in.
-    ///   - connections: requests at the same time.
-    ///   - onRetry: told of each try that failed and is going to be repeated.
+    ///   - environment: the process environment, which holds the credentials.
+    ///   - connections: the maximum number of simultaneous requests.
+    ///   - onRetry: called for each failed try that is going to be repeated.
     init(
         environment: [String: String], connections: Int,
         onRetry: @escaping @Sendable (ObjectStoreError, Duration) -> Void

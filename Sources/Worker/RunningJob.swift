@@ -2,7 +2,7 @@ import BlockingIO
 import struct Synchronization.Atomic
 import Ledger
 
-/// One attempt under way, for the tasks beside its slot: they read its progress and may stop it.
+/// A running attempt, as seen by the tasks beside its slot: they read its progress and may stop it.
 final class RunningJob: Sendable {
     let claim: Claim
     private let cancelStatement: @Sendable () -> Void
@@ -18,24 +18,24 @@ final class RunningJob: Sendable {
     }
 
     /// - Parameters:
-    ///   - leaseEnd: when the lease runs out, by this machine's monotonic clock.
-    ///   - cancelStatement: asks the server to end the statement that runs on the attempt's session.
+    ///   - leaseEnd: the end of the lease, by this machine's monotonic clock.
+    ///   - cancelStatement: requests that the server ends the running statement of the attempt's session.
     init(claim: Claim, leaseEnd: ContinuousClock.Instant, cancelStatement: @escaping @Sendable () -> Void) {
         self.claim = claim
         self.cancelStatement = cancelStatement
         state = Mutex(State(leaseEnd: leaseEnd))
     }
 
-    /// The lease was renewed.
+    /// Notes that the lease was renewed.
     func holdLease(until end: ContinuousClock.Instant) { state.withLock { $0.leaseEnd = end } }
 
-    /// Whether the lease has run out without having been renewed.
+    /// Whether the lease has run out.
     var isLeaseOver: Bool { state.withLock { $0.leaseEnd <= ContinuousClock.now } }
 
-    /// Why it was stopped, if it was.
+    /// Nil if the attempt was not stopped.
     var stopReason: StopReason? { state.withLock { $0.reason } }
 
-    /// How `stop` cancels the task that does the work.
+    /// Sets how `stop` cancels the task that does the work.
     func attach(_ cancel: @escaping @Sendable () -> Void) {
         let isStopped = state.withLock { state in
             state.cancel = cancel
@@ -44,9 +44,9 @@ final class RunningJob: Sendable {
         if isStopped { cancel() }
     }
 
-    /// Ends the work: the task is cancelled, which ends transfers, and the running statement is cancelled. The first
+    /// Stops the work: the task is cancelled, which ends transfers, and the running statement is cancelled. The first
     /// reason counts. A cancellation that arrives between two statements is lost, so it is sent again until the attempt
-    /// has ended. False: it was stopped or had ended before.
+    /// has ended. Returns false if the attempt was stopped or had ended before.
     @discardableResult
     func stop(_ reason: StopReason) async -> Bool {
         let (isFirst, cancel) = state.withLock { state -> (Bool, (@Sendable () -> Void)?) in
@@ -57,14 +57,14 @@ final class RunningJob: Sendable {
         cancel?()
         while isFirst, !(state.withLock { $0.isEnded }) {
             cancelStatement()
-            // Not cut short when the worker shuts down: this ends with the attempt.
+            // Not shortened by a shutdown of the worker: this ends with the attempt.
             await Task { try? await Task.sleep(for: .milliseconds(200)) }.value
         }
         return isFirst
     }
 
-    /// The attempt has ended; it is not stopped any more. True if it was before: a cancellation may then still be on its
-    /// way, and the session is not to be used again.
+    /// Notes that the attempt has ended; it cannot be stopped any more. Returns true if it was stopped before: a
+    /// cancellation may then still be on its way, and the session must not be used again.
     @discardableResult
     func end() -> Bool {
         state.withLock { state in
@@ -74,7 +74,7 @@ final class RunningJob: Sendable {
     }
 }
 
-/// How many rows an attempt has read: counted by the thread that reads them, seen by all.
+/// The number of rows that an attempt has read: the session's thread counts, any thread reads.
 final class RowProgress: Sendable {
     private let count = Atomic<Int>(0)
 
@@ -83,7 +83,7 @@ final class RowProgress: Sendable {
     func set(_ rows: Int) { count.store(rows, ordering: .relaxed) }
 }
 
-/// The attempts of this worker that are under way.
+/// The running attempts of this worker.
 final class RunningJobs: Sendable {
     private struct State {
         var jobs: [ObjectIdentifier: RunningJob] = [:]
@@ -94,8 +94,8 @@ final class RunningJobs: Sendable {
 
     var all: [RunningJob] { state.withLock { Array($0.jobs.values) } }
 
-    /// Adds an attempt and returns the new count. After `interruptAll` the attempt is stopped at once: its claim was under
-    /// way when the drain budget ended.
+    /// Adds an attempt and returns the new count. After `interruptAll` the attempt is stopped immediately: its claim
+    /// was being made when the drain limit passed.
     func insert(_ job: RunningJob) -> Int {
         let (count, isInterrupted) = state.withLock { state in
             state.jobs[ObjectIdentifier(job)] = job
@@ -113,7 +113,7 @@ final class RunningJobs: Sendable {
         }
     }
 
-    /// Stops all attempts because the worker shuts down, those that are added later too.
+    /// Stops all attempts because the worker shuts down, including those that are added later.
     func interruptAll() {
         let jobs = state.withLock { state in
             state.isInterrupted = true
@@ -122,6 +122,6 @@ final class RunningJobs: Sendable {
         jobs.forEach(interrupt)
     }
 
-    /// The caller does not wait; the slot does, for the end of its job.
+    /// The caller does not wait; the slot waits for the end of its job.
     private func interrupt(_ job: RunningJob) { Task { await job.stop(.shutdown) } }
 }

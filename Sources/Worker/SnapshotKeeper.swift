@@ -6,10 +6,11 @@ import Settings
 import Ledger
 import Warehouse
 
-/// Holds a run's snapshot beside its coordinator while jobs that read the vaults are open, so that the reading goes on when
-/// the coordinator dies: the next one, and other workers, find this worker's id of the snapshot in the ledger.
+/// Holds a run's snapshot beside its coordinator while jobs that read the vaults are open, so that the reading
+/// continues if the coordinator ends: the next coordinator, and other workers, find this worker's id of the snapshot in
+/// the ledger.
 ///
-/// One session a worker; with several runs at once, the workers spread over them.
+/// A worker uses one session for this. If several runs are open, the workers spread over them.
 struct SnapshotKeeper: Service {
     let worker: WorkerContext
 
@@ -20,14 +21,15 @@ struct SnapshotKeeper: Service {
 
     func run() async throws {
         var kept: Kept?
-        // The same problem, such as a run without a coordinator, is logged once.
+        // A repeated problem, such as a run without a coordinator, is logged once.
         var problem: String?
         while !Task.isCancelled {
             do {
                 if let current = kept {
                     if try await isNeeded(current) {
-                        // Finds out whether the session is still there.
-                        try await current.snapshot.session.execute("SELECT 1", action: "look after the snapshot")
+                        // Fails if the session is lost.
+                        try await current.snapshot.session.execute(
+                            "SELECT 1", action: "check the session that holds the snapshot")
                     } else {
                         kept = nil
                         await letGo(current)
@@ -50,17 +52,17 @@ struct SnapshotKeeper: Service {
         if let kept { await letGo(kept) }
     }
 
-    /// What cannot be asked now is needed until the ledger says otherwise.
+    /// If the ledger cannot be read, the snapshot counts as needed.
     private func isNeeded(_ kept: Kept) async throws -> Bool {
         do {
             return try await worker.ledger.snapshots.needsSnapshot(kept.runID)
         } catch let error as PostgresError {
-            worker.logger.debug("unable to look whether the snapshot is needed", metadata: [.error: "\(error)"])
+            worker.logger.debug("unable to read whether the snapshot is needed", metadata: [.error: "\(error)"])
             return true
         }
     }
 
-    /// Takes part in keeping a snapshot that is needed, if there is one.
+    /// Becomes a keeper of a snapshot that is needed. Returns nil if no snapshot needs another keeper.
     private func keep() async throws -> Kept? {
         let (settings, ledger) = (worker.settings, worker.ledger)
         guard
@@ -89,7 +91,7 @@ struct SnapshotKeeper: Service {
         do {
             try await worker.ledger.snapshots.removeKeepers(of: kept.runID, workerID: worker.settings.workerID)
         } catch {
-            // The coordinator removes it when nobody needs the snapshot any more.
+            // The coordinator removes the note when the snapshot is no longer needed.
             worker.logger.debug("unable to remove the note of a kept snapshot", metadata: [.error: "\(error)"])
         }
     }

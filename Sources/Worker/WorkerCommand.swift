@@ -12,7 +12,6 @@ import Settings
 import HealthEndpoint
 import Ledger
 
-/// `bda-worker`.
 @main
 struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -65,12 +64,12 @@ struct WorkerCommand: AsyncParsableCommand {
     }
 }
 
-/// The wiring of a worker.
+/// Builds the parts of a worker and runs them.
 struct WorkerProgram {
     let environment: [String: String]
     let endsWithParent: Bool
 
-    /// Runs until a signal comes and the drain is over.
+    /// Runs until a signal comes and the drain has ended.
     func run() async throws -> ExitCode {
         let settings = try WorkerSettings(environment: environment)
         LoggingSystem.bootstrap(format: settings.logFormat, level: settings.logLevel)
@@ -92,7 +91,7 @@ struct WorkerProgram {
         readiness.set("kafka", isReady: true)
 
         let (drain, eventsDrain) = (GracefulShutdown(), GracefulShutdown())
-        // A renewal that hangs ends in time for the next two tries within the lease.
+        // A renewal that hangs ends in time for two more tries within the lease.
         let ledger = Ledger(
             settings.database, purpose: "worker ledger", statementLimit: .seconds(settings.leaseSeconds) / 3)
         let producer = try await KafkaProducer.make(
@@ -164,7 +163,7 @@ struct WorkerProgram {
     }
 }
 
-/// The slots as one service: it ends when all of them have drained; cancelled, it interrupts what runs.
+/// The slots as one service: it ends when all of them have drained; its cancellation interrupts running jobs.
 private struct SlotService: Service {
     let worker: WorkerContext
 
@@ -187,7 +186,7 @@ private struct ConsumerService: Service {
     func run() async throws { try await consumer.run() }
 }
 
-/// Ends, and with it the worker, when the process that started it is gone.
+/// Ends, and thereby ends the worker, when the parent process has ended.
 private struct ParentWatch: Service {
     func run() async throws {
         let parent = getppid()

@@ -10,12 +10,12 @@ import HealthEndpoint
 import Ledger
 import CloudEventsKafka
 
-/// What the slots of a worker share.
+/// The objects that the slots of a worker share.
 struct WorkerContext: Sendable {
     let settings: WorkerSettings
     let logger: Logger
-    /// The session of the lease keeper. Besides renewals it carries only statements that wait for no lock and end at once:
-    /// the notes of sent events, and the snapshot keeper's looks.
+    /// Uses the session of the lease keeper. Besides renewals it carries only short statements that wait for no lock:
+    /// the notes of sent events, and the reads of the snapshot keeper.
     let ledger: Ledger
     let consumer: KafkaConsumer
     let deadLetters: DeadLetterQueue
@@ -28,8 +28,8 @@ struct WorkerContext: Sendable {
     let readiness: Readiness
     let metrics: WorkerMetrics
 
-    /// The next job request, to whichever slot asked first. A drain ends the wait: it is noticed within a fifth of a second, so
-    /// that an idle slot takes nothing of the drain's budget.
+    /// The next job request, for the first slot that waits. A drain ends the wait within a fifth of a second, so that
+    /// an idle slot does not use up the drain limit.
     func nextMessage(within time: Duration) async throws -> KafkaReceivedMessage? {
         let deadline = ContinuousClock.now + time
         repeat {
@@ -37,7 +37,7 @@ struct WorkerContext: Sendable {
             do {
                 if let message = try await consumer.next(within: slice) { return message }
             } catch let error as KafkaError {
-                // Without a broker the ledger still has the jobs: the slot goes on as if no message had come.
+                // Without a broker the ledger still has the jobs: the slot continues as if no message had come.
                 logger.debug("unable to read a job request", metadata: [.error: "\(error)"])
                 try await Task.sleep(for: slice)
             }
@@ -45,7 +45,8 @@ struct WorkerContext: Sendable {
         return nil
     }
 
-    /// The job that a message names. A message that cannot be decoded goes to the dead letters; the result is nil then.
+    /// The job that a message names. A message that cannot be decoded is queued for the dead-letter topic, and the
+    /// result is nil.
     func decode(_ message: KafkaReceivedMessage) -> JobID? {
         do {
             return try message.event(of: JobRequested.self).body.jobID
@@ -74,7 +75,7 @@ struct WorkerContext: Sendable {
 
     func acknowledge(_ message: KafkaReceivedMessage) async { await consumer.acknowledge(message) }
 
-    /// A claim, and when its lease runs out by this machine's monotonic clock.
+    /// A claim, and the end of its lease by this machine's monotonic clock.
     struct Taken {
         var claim: Claim
         /// The session that the claim names.

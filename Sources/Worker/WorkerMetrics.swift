@@ -2,7 +2,7 @@ import JobModel
 import Metrics
 import Ledger
 
-/// What a worker counts.
+/// The metrics of a worker.
 struct WorkerMetrics: Sendable {
     let registry: MetricsRegistry
     let takeovers: Counter
@@ -20,7 +20,7 @@ struct WorkerMetrics: Sendable {
         runningJobs.record(0)
     }
 
-    /// A claim was asked for: `won`, `refused` or `from_ledger`.
+    /// Counts an attempt to claim a job: `won`, `refused` or `from_ledger`.
     func claimed(_ result: String) {
         Counter(label: .claims, dimensions: [("result", result)], registry: registry).increment(by: 1)
     }

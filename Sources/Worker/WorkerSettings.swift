@@ -24,10 +24,10 @@ struct WorkerSettings: Sendable {
     var output: ObjectStoreConfiguration
     var kafka: KafkaConfiguration
 
-    /// How long a slot waits after the database was not to be had.
+    /// The pause of a slot after the database was unavailable.
     let idleRetry = RetryPolicy(attempts: 1, base: .milliseconds(500), maximum: .seconds(15))
 
-    /// Reads and checks everything; throws all problems at once.
+    /// Reads and checks all settings. Throws all problems at once.
     init(environment variables: [String: String]) throws {
         var reader = SettingsReader(environment: variables, catalogue: .programs)
         clientID = reader[ProgramSetting.clientID]
