@@ -2,8 +2,8 @@ package import JobModel
 package import Kafka
 
 extension KafkaMessage {
-    /// A CloudEvent in Kafka's binary mode, keyed by its run so that a run's events stay in order; without a key where
-    /// messages are to spread over all partitions.
+    /// A CloudEvent in Kafka's binary mode. Its key is its run, so that a run's events stay in order; nil spreads
+    /// messages over all partitions.
     package init(_ event: CloudEvent, topic: String, key: RunID?) {
         self.init(
             topic: topic, key: key.map { Array($0.description.utf8) }, value: event.data,
@@ -12,7 +12,7 @@ extension KafkaMessage {
 }
 
 extension KafkaReceivedMessage {
-    /// Reads the event of a received message; throws `InvalidValue` naming the first thing that is wrong with it.
+    /// Reads the event of a received message. Throws `InvalidValue` for the first header or key that is wrong.
     package func event<Body: EventBody>(of type: Body.Type) throws(InvalidValue) -> Event<Body> {
         try CloudEvent.decode(
             type, headers: headers.compactMap { header in header.text.map { (header.name, $0) } }, value: value)

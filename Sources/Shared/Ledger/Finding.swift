@@ -1,21 +1,19 @@
 package import JobModel
 
-/// The result of one check: how many rows violate it, and the first of them.
+/// The result of one check: the number of rows that violate it, and the first of them.
 package struct Finding: Sendable, Hashable {
-    /// The segment.
     package var segment: SegmentName
-    /// What violating rows mean.
+    /// The consequence of violating rows.
     package var severity: Severity
-    /// What to do about it.
+    /// What the operator can do.
     package var hint: String?
-    /// All violating rows.
+    /// The number of all violating rows.
     package var rows: Int
-    /// The first of them.
+    /// The columns of `sample`.
     package var columns: [String]
     /// The first violating rows, values by column; nil is NULL.
     package var sample: [[String?]]
 
-    /// A finding of a check.
     package init(
         segment: SegmentName, severity: Severity, hint: String?, rows: Int, columns: [String], sample: [[String?]]
     ) {

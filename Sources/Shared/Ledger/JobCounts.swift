@@ -1,25 +1,17 @@
 import JobModel
 import Postgres
 
-/// How many jobs of a run are in each state.
+/// The number of jobs of a run in each state, see `JobState`.
 package struct JobCounts: Sendable, Hashable {
-    /// Waiting for other jobs.
     package var blocked = 0
-    /// Waiting for a worker.
     package var ready = 0
-    /// Under way.
     package var running = 0
-    /// With their result.
     package var done = 0
-    /// Ended without a result, with no attempt left.
     package var failed = 0
-    /// Open when the run ended.
     package var cancelled = 0
 
-    /// No jobs.
     package init() {}
 
-    /// All of them.
     package var total: Int { blocked + ready + running + done + failed + cancelled }
 
     mutating func set(_ state: JobState, _ count: Int) {
@@ -35,6 +27,6 @@ package struct JobCounts: Sendable, Hashable {
 }
 
 extension JobState {
-    /// The state in a row's column of that name.
+    /// Reads the column `state`.
     init(_ record: PostgresRecord) throws { self = JobState(rawValue: try record.text("state"))! }
 }

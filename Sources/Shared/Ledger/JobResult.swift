@@ -2,18 +2,15 @@ package import JobModel
 
 /// One file of a job's result.
 package struct PartRecord: Sendable, Hashable, Codable {
-    /// Counted from 1.
     package var partNo: Int
-    /// Its key.
     package var key: String
-    /// Data rows.
+    /// Data rows, without the header line.
     package var rows: Int
-    /// Stored bytes.
+    /// Bytes as stored.
     package var bytes: Int
-    /// Of the stored bytes, hexadecimal.
+    /// The digest of the stored bytes, hexadecimal.
     package var sha256: String
 
-    /// A part of the given figures.
     package init(partNo: Int, key: String, rows: Int, bytes: Int, sha256: String) {
         self.partNo = partNo
         self.key = key
@@ -23,7 +20,7 @@ package struct PartRecord: Sendable, Hashable, Codable {
     }
 }
 
-/// What a job's work came to.
+/// The result of a job's work.
 package struct JobResult: Sendable, Hashable {
     /// Data rows.
     package var rows: Int
@@ -31,12 +28,9 @@ package struct JobResult: Sendable, Hashable {
     package var bytes: Int
     /// Wall time in milliseconds.
     package var durationMs: Int
-    /// Parts, that is files.
     package var parts: [PartRecord]
-    /// The control totals.
     package var totals: [ControlTotal]
 
-    /// A result of the given figures.
     package init(rows: Int, bytes: Int, durationMs: Int, parts: [PartRecord], totals: [ControlTotal]) {
         self.rows = rows
         self.bytes = bytes

@@ -5,7 +5,7 @@ package import Postgres
 package struct JobStore: Sendable {
     let connection: LedgerConnection
 
-    /// Writes the job graph in one transaction; from its end on jobs can be claimed.
+    /// Writes the job graph in one transaction; jobs can be claimed after its commit.
     package func insertGraph(
         _ graph: JobGraph, jobs: [PlannedJobs], for run: RunRecord
     ) async throws {
@@ -22,7 +22,7 @@ package struct JobStore: Sendable {
                 "{" + planned.jobs.map { $0[keyPath: path].map { "\($0)" } ?? "NULL" }.joined(separator: ",") + "}"
             }
             let segment = SQL.literal(planned.segment.description)
-            // A known time of another partition count is the best guess there is, before one by the tables' sizes.
+            // The known duration with another partition count is the best estimate, before one by the tables' sizes.
             statements.append(
                 """
                 INSERT INTO bda.job (job_id, run_id, segment, partition_no, page_from, page_to, expected_seconds)
@@ -42,10 +42,10 @@ package struct JobStore: Sendable {
             action: "write the job graph")
     }
 
-    /// How often a worker notes that it is alive.
+    /// How often a worker notes that it is active.
     package static let heartbeat = Duration.seconds(5)
 
-    /// How many workers of a client have noted within the last half minute that they are alive.
+    /// The number of a client's workers that were active within the last half minute.
     package func activeWorkers(clientID: String, environment: String) async throws -> Int {
         try await connection.query(
             """
@@ -56,7 +56,7 @@ package struct JobStore: Sendable {
         ).firstValue.flatMap { Int($0) } ?? 0
     }
 
-    /// Notes that a worker is alive; rows of workers that were not seen for a day go.
+    /// Notes that a worker is active, and removes workers that were not active for a day.
     package func noteWorker(_ workerID: String, clientID: String, environment: String, slots: Int) async throws {
         try await connection.query(
             """
@@ -69,33 +69,34 @@ package struct JobStore: Sendable {
             INSERT INTO bda.worker (client_id, environment, worker_id, slots) VALUES ($1, $2, $3, $4::int)
             ON CONFLICT (client_id, environment, worker_id) DO UPDATE
             SET slots = excluded.slots, seen_at = excluded.seen_at
-            """, [clientID, environment, workerID, "\(slots)"], action: "note that the worker is alive")
+            """, [clientID, environment, workerID, "\(slots)"], action: "note that the worker is active")
     }
 
-    /// Forgets a worker that has drained.
+    /// Removes a worker that has drained.
     package func removeWorker(_ workerID: String, clientID: String, environment: String) async throws {
         try await connection.query(
             "DELETE FROM bda.worker WHERE client_id = $1 AND environment = $2 AND worker_id = $3",
             [clientID, environment, workerID], action: "remove the note of the worker")
     }
 
-    /// Settles, gives up and readies jobs; returns how many are in each state.
+    /// Marks jobs with a result as done, fails jobs without attempts left, and readies jobs whose needs are met.
+    /// Returns the number of jobs in each state.
     package func advance(_ run: RunRecord) async throws -> JobCounts {
         var counts = JobCounts()
         for record in try await connection.owned(
-            "SELECT state, jobs FROM bda.advance($1, $2::bigint)", by: run, action: "look at the run's jobs"
+            "SELECT state, jobs FROM bda.advance($1, $2::bigint)", by: run, action: "advance the run's jobs"
         ).records { counts.set(try JobState(record), try record.integer("jobs")) }
         return counts
     }
 
-    /// The jobs whose request is due on the wire, longest expected first; they count as published from now on.
+    /// The jobs whose request is due, longest expected first; they count as published from now on.
     package func takeDueRequests(_ run: RunRecord) async throws -> [JobID] {
         try await connection.owned(
             "SELECT job_id FROM bda.take_due_requests($1, $2::bigint, 5)", by: run, action: "read the due jobs"
         ).rows.map { try JobID($0[0] ?? "") }
     }
 
-    /// Claims a job for a session, committed at once: the named one, or the ready one that is expected to take longest.
+    /// Claims a job for a session and commits: the named job, or the ready one with the longest expected duration.
     /// Returns nil if no job is claimable.
     package func claim(
         _ jobID: JobID?, clientID: String, environment: String, workerID: String, backend: PostgresSession.Backend,
@@ -122,7 +123,8 @@ package struct JobStore: Sendable {
             pageTo: record.optional("page_to").flatMap { Int($0) }, former: former)
     }
 
-    /// Renews leases and notes progress. Returns which of the claims are still held; a claim whose job is done counts.
+    /// Renews leases and notes progress. Returns the claims that are still held; a claim whose job is done counts as
+    /// held.
     package func renew(
         _ claims: [(claim: Claim, rows: Int)], leaseSeconds: Int
     ) async throws -> Set<JobID> {
@@ -151,7 +153,7 @@ package struct JobStore: Sendable {
             WHERE j.state = 'done' OR (j.state = 'running' AND r.state = 'running')
             """,
             [SQL.array(claims.map(\.jobID.description)), SQL.array(claims.map { "\($0.attempt)" })],
-            action: "look at the claims"
+            action: "read the claims"
         ).rows
         return Set(try rows.map { try JobID($0[0] ?? "") })
     }
@@ -174,14 +176,12 @@ package struct JobStore: Sendable {
 
 /// One segment's jobs as they are written to the ledger.
 package struct PlannedJobs: Sendable {
-    /// The segment.
     package var segment: SegmentName
-    /// One an entry, with its page range if it is split by pages.
+    /// One entry for each job, with its page range if it is split by pages.
     package var jobs: [(pageFrom: Int?, pageTo: Int?)]
-    /// What one of them is expected to take when no former run knows it.
+    /// The expected duration of one job if no former run gives one.
     package var expectedSeconds: Double
 
-    /// The jobs of a segment.
     package init(segment: SegmentName, jobs: [(pageFrom: Int?, pageTo: Int?)], expectedSeconds: Double = 1) {
         self.segment = segment
         self.jobs = jobs

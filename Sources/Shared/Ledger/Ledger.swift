@@ -1,9 +1,9 @@
 package import Postgres
 
-/// The ledger, schema `bda` in the warehouse: what is to be done, who does it, what is done. One store for each concern, all
-/// on one connection.
+/// The ledger, schema `bda` in the warehouse: the jobs of runs, their claims and their results. It has one store for
+/// each concern, all on one connection.
 package struct Ledger: Sendable {
-    /// What all stores share; each call takes its turn.
+    /// The connection that all stores share; calls are serialized.
     package let connection: LedgerConnection
 
     package var runs: RunStore { RunStore(connection: connection) }
@@ -12,7 +12,7 @@ package struct Ledger: Sendable {
     package var snapshots: SnapshotStore { SnapshotStore(connection: connection) }
     package var status: StatusStore { StatusStore(connection: connection) }
 
-    /// A ledger that connects when it is first used: see `LedgerConnection`.
+    /// A ledger that connects at its first use, see `LedgerConnection`.
     package init(
         _ configuration: PostgresConfiguration, purpose: String,
         statementLimit: Duration = PostgresSession.statementLimit,
@@ -22,6 +22,5 @@ package struct Ledger: Sendable {
             configuration, purpose: purpose, statementLimit: statementLimit, afterConnect: afterConnect)
     }
 
-    /// Ends the session.
     package func close() async { await connection.close() }
 }

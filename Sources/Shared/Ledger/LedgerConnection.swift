@@ -1,15 +1,15 @@
 import JobModel
 package import Postgres
 
-/// One session on the ledger that commits every statement on its own. It is connected at first use and again after it was
-/// lost or the server takes no changes; the call that finds that out fails with a retryable `PostgresError`.
+/// One session on the ledger that commits every statement on its own. It connects at its first use and again after it
+/// was lost or the server is read-only; the call that finds this out fails with a retryable `PostgresError`.
 ///
-/// Calls from many tasks take turns, so a call may wait for those before it. What must never be late, such as the renewal of
-/// leases, has a connection of its own. Each statement is cancelled after its limit, and waits for a lock for at most
-/// `lockTimeout`; both errors are retryable.
+/// Calls from many tasks are serialized, so a call may wait for earlier ones. Calls that must not be delayed, such as
+/// the renewal of leases, have a connection of their own. Each statement is cancelled after its limit, and waits for a
+/// lock for at most `lockTimeout`; both errors are retryable.
 ///
-/// The session's commits do not wait for the disk (`synchronous_commit = off`): a claim that a crash of the server takes
-/// back is simply ready again, and a result, which is committed with a wait by the work's own session, makes everything
+/// The session's commits do not wait for the disk (`synchronous_commit = off`): a claim that is lost in a crash of the
+/// server is simply ready again. A result is committed with a wait by the work's own session, and makes everything
 /// before it durable too, because the log is written in order.
 package actor LedgerConnection {
     private let configuration: PostgresConfiguration
@@ -19,14 +19,14 @@ package actor LedgerConnection {
     private var session: PostgresSession?
     private var connecting: Task<PostgresSession, any Error>?
 
-    /// The longest wait for one lock: shorter than a statement's limit, so that the error says what the matter is.
+    /// The longest wait for one lock: shorter than a statement's limit, so that the error names the lock as the cause.
     static let lockTimeout = Duration.seconds(10)
 
-    /// A ledger that connects when it is first used.
+    /// A connection that is opened at its first use.
     ///
     /// - Parameters:
-    ///   - purpose: shows in `pg_stat_activity.application_name`.
-    ///   - statementLimit: how long one call may take.
+    ///   - purpose: shown in `pg_stat_activity.application_name`.
+    ///   - statementLimit: the default time limit of one call.
     ///   - afterConnect: runs on each new session before it is used, such as to take a lock that ends with the session.
     package init(
         _ configuration: PostgresConfiguration, purpose: String,
@@ -39,13 +39,12 @@ package actor LedgerConnection {
         self.afterConnect = afterConnect
     }
 
-    /// Ends the session.
     package func close() async {
         await session?.close()
         session = nil
     }
 
-    /// The session, connected. A worker's slot does its work on it, so that the claim names the process that works.
+    /// The connected session. A worker's slot does its work on it, so that the claim names the process that works.
     package func connected() async throws -> PostgresSession {
         if let session, await session.isConnected { return session }
         if let connecting { return try await connecting.value }
@@ -78,13 +77,13 @@ package actor LedgerConnection {
         do {
             return try await session.query(sql, parameters, within: limit ?? statementLimit, action: action)
         } catch let error as PostgresError where error.sqlState == "25006" {
-            // A session stays read-only; another one may find the server, or its successor, take changes again.
+            // A session remains read-only; a new one may reach a server that accepts changes.
             await session.close()
             throw error
         }
     }
 
-    /// Runs statements without parameters: several of them, such as a transaction.
+    /// Runs statements without parameters, such as a transaction of several statements.
     func execute(
         _ sql: String, within limit: Duration? = nil, action: String
     ) async throws {

@@ -2,12 +2,12 @@ import Bytes
 package import Postgres
 package import Scripts
 
-/// What makes and upgrades the ledger, read from a scripts folder.
+/// The definition of the ledger, read from a scripts folder, and its application to a database.
 ///
 /// - `migrations/NNNN_name.sql` make tables, indexes and views. Each runs once, in a transaction of its own, in order of
 ///   number; a migration that was applied is never edited again.
-/// - `ledger/name.sql` each hold one function, as it is today. A file is applied again when its digest differs from the one
-///   that the ledger recorded.
+/// - `ledger/name.sql` each hold one function in its current form. A file is applied again if its digest differs from the
+///   one that the ledger recorded.
 package struct LedgerSetup: Sendable {
     package struct Migration: Sendable, Hashable {
         /// Counted from 1.
@@ -17,7 +17,7 @@ package struct LedgerSetup: Sendable {
 
         var digest: String { SHA256.hash(text).hex }
 
-        /// Digests of texts of this migration that are as good, from `-- @former` lines.
+        /// Digests of other accepted texts of this migration, from `-- @former` lines.
         var formerDigests: [Substring] { values(of: "former") }
 
         /// The oldest program, by the newest migration that it knows, that works with the ledger after this migration: from
@@ -40,7 +40,7 @@ package struct LedgerSetup: Sendable {
         var digest: String { SHA256.hash(text).hex }
     }
 
-    /// What a ledger lacks.
+    /// The migrations and functions that a ledger lacks.
     package struct Changes: Sendable, Hashable {
         package var migrations: [Migration]
         package var functions: [Function]
@@ -92,7 +92,7 @@ package struct LedgerSetup: Sendable {
 
     private static func baseName(_ file: String) -> String { String(file.split(separator: "/").last!.dropLast(4)) }
 
-    /// What is still to be applied.
+    /// The migrations and functions that are still to be applied.
     package func pending(in session: PostgresSession) async throws -> Changes {
         let applied = try await recorded("bda.migration", key: "number", in: session)
         for (number, digest) in applied {
@@ -124,7 +124,7 @@ package struct LedgerSetup: Sendable {
             hint: "run 'bda-coordinator setup'")
     }
 
-    /// Applies what is pending and returns it.
+    /// Applies the pending migrations and functions and returns them.
     package func apply(in session: PostgresSession) async throws -> Changes {
         try await Self.takingTurns(in: session) {
             try await session.execute(
@@ -150,7 +150,8 @@ package struct LedgerSetup: Sendable {
                     action: "apply migration \(migration.number) (\(migration.name))")
             }
             if !pending.functions.isEmpty {
-                // Functions may call each other: none is checked before all are there, and a claim meets all or none of them.
+                // Functions may call each other: none is checked before all exist, and a claim uses all of them or
+                // none.
                 try await session.execute(
                     "BEGIN; SET LOCAL check_function_bodies = off", action: "begin to apply the ledger's functions")
                 for function in pending.functions {
@@ -167,7 +168,8 @@ package struct LedgerSetup: Sendable {
         }
     }
 
-    /// Runs `body` while no other set-up of the database does. Nothing in it waits for a lock for longer than a minute.
+    /// Runs `body` while no other set-up of the database runs. No statement of it waits for a lock for longer than a
+    /// minute.
     package static func takingTurns<Value: Sendable>(
         in session: PostgresSession, _ body: () async throws -> Value
     ) async throws -> Value {

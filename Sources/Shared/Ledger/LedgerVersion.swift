@@ -1,17 +1,17 @@
 package import CommandLineOptions
 package import Postgres
 
-/// The ledger is not one that this program can use.
+/// This program cannot use the ledger.
 package struct LedgerMismatch: ErrorWithExitCode, Sendable, Hashable {
     package let description: String
     package let hint: String?
     package var exitCode: ExitCode { .setupNeeded }
 }
 
-/// Which ledgers this program can use. The version of a ledger is the number of its newest migration.
+/// The ledger versions that this program can use. The version of a ledger is the number of its newest migration.
 package enum LedgerVersion {
-    /// The newest migration that this program knows. Workers have no scripts folder, so the number is compiled in; a test
-    /// compares it with `scripts/migrations`.
+    /// The newest migration that this program includes. Workers have no scripts folder, so the number is compiled in; a
+    /// test compares it with `scripts/migrations`.
     package static let current = 8
 
     /// Throws `LedgerMismatch` unless this program can use the ledger, and returns the ledger's version.

@@ -1,7 +1,7 @@
 package import JobModel
 import Postgres
 
-/// What jobs came to: results, parts, control totals, and the events that are owed.
+/// The results of jobs: rows, parts, control totals, and the events that are owed.
 package struct ResultStore: Sendable {
     let connection: LedgerConnection
 
@@ -40,7 +40,8 @@ package struct ResultStore: Sendable {
         }
     }
 
-    /// Completions of a client that are a few seconds old and whose event is not noted as sent: their worker may have died.
+    /// Completions of a client that are some seconds old and whose event is not noted as sent: their worker may have
+    /// ended.
     package func owedEvents(
         clientID: String, environment: String, olderThanSeconds: Int, limit: Int
     ) async throws -> [OwedEvent] {
@@ -72,7 +73,7 @@ package struct ResultStore: Sendable {
         }
     }
 
-    /// Notes that the completion events of jobs are with the broker. A row that another session has locked is left out, so
+    /// Notes that the completion events of jobs were delivered. A row that another session has locked is left out, so
     /// that the call never waits: its event is then sent again.
     package func markEventsSent(_ jobIDs: [JobID]) async throws {
         try await connection.query(
@@ -84,7 +85,7 @@ package struct ResultStore: Sendable {
             """, [SQL.array(jobIDs.map(\.description))], action: "note sent events")
     }
 
-    /// The result of a job, if it has one.
+    /// Whether a job has a result.
     package func hasResult(_ jobID: JobID) async throws -> Bool {
         try await connection.query(
             "SELECT EXISTS (SELECT FROM bda.result WHERE job_id = $1)", [jobID.description], action: "look for a result"
@@ -92,18 +93,14 @@ package struct ResultStore: Sendable {
     }
 }
 
-/// A completion whose event the ledger does not know to be sent.
+/// A completion whose event is not noted as sent.
 package struct OwedEvent: Sendable {
-    /// The run of the job.
     package var run: RunContext
-    /// The event that is owed.
     package var body: JobCompleted
 }
 
 /// One part of a run's result.
 package struct RunPart: Sendable, Hashable {
-    /// The job.
     package var jobID: JobID
-    /// The part.
     package var part: PartRecord
 }

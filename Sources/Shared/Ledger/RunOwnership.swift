@@ -1,16 +1,14 @@
 package import CommandLineOptions
 package import JobModel
 
-/// Another coordinator has taken the run over; this one changes nothing any more.
+/// Another coordinator has taken the run over; this one must not change anything any more.
 package struct OwnershipLost: Error, CustomStringConvertible, Sendable {
-    /// What people read.
     package let description = "another coordinator has taken the run over"
 
-    /// Said by the ledger.
     package init() {}
 }
 
-/// The run was cancelled; its coordinator changes nothing any more.
+/// The run was cancelled; its coordinator must not change anything any more.
 package struct RunCancelled: ErrorWithExitCode, Sendable, Hashable {
     package let runID: RunID
 
@@ -18,6 +16,6 @@ package struct RunCancelled: ErrorWithExitCode, Sendable, Hashable {
 
     package var description: String { "run \(runID) was cancelled" }
     package var hint: String? { "start 'bda-coordinator run' if the date is still to be exported: it begins a new run" }
-    /// A schedule does not start a cancelled date again.
+    /// The schedule must not start a cancelled date again.
     package var exitCode: ExitCode { .dateHeld }
 }

@@ -2,54 +2,49 @@ package import JobModel
 package import Postgres
 package import Scripts
 
-/// One run, as its row in the ledger says.
+/// The row of one run in the ledger.
 @dynamicMemberLookup
 package struct RunRecord: Sendable, Hashable {
-    /// The run.
     package var runID: RunID
     /// `BDA_CLIENT_ID`.
     package var clientID: String
     /// `BDA_ENVIRONMENT`.
     package var environment: String
-    /// The day being reported.
+    /// The day whose data are exported.
     package var businessDate: BusinessDate
     /// RFC 3339, UTC.
     package var cutoff: String
-    /// The systems that run.
     package var systems: [String]
-    /// Whether all configured systems run; a run of fewer does not move `latest`.
+    /// Whether all configured systems run; a run of fewer systems does not move `latest`.
     package var isCompleteSet: Bool
-    /// Its properties can be read as the run's own: `run.partitionCount`.
+    /// Can be read as properties of the run: `run.partitionCount`.
     package let settings: RunSettings
-    /// Its state.
     package var state: RunState
-    /// Grows with each coordinator that takes the run over.
+    /// Incremented by each coordinator that takes the run over.
     package var ownerNumber: Int
     /// Host and process of the coordinator.
     package var owner: String
     /// The snapshot that vault-reading jobs import.
     package var snapshotID: String?
-    /// Why.
     package var reason: String?
-    /// What to do about it.
+    /// What the operator can do.
     package var hint: String?
-    /// As the coordinator ended.
+    /// The exit code of the coordinator.
     package var exitCode: Int?
-    /// Where the manifest lies.
     package var manifestURI: String?
-    /// Of the manifest's bytes, hexadecimal.
+    /// The digest of the manifest's bytes, hexadecimal.
     package var manifestSHA256: String?
     /// The run of the same date whose rows this one replaces.
     package var replacesRunID: RunID?
     /// RFC 3339, UTC.
     package var startedAt: String
-    /// When all jobs were written, RFC 3339.
+    /// The time at which all jobs were written, RFC 3339.
     package var graphAt: String?
-    /// When it ended, RFC 3339.
+    /// RFC 3339.
     package var endedAt: String?
-    /// Since when its coordinator has had no answer from Kafka, RFC 3339; nil while Kafka is there.
+    /// The time since which the coordinator cannot reach Kafka, RFC 3339; nil while it can.
     package var kafkaUnreachableSince: String?
-    /// What keeps the run from going on, such as a reader of its views; nil if nothing does.
+    /// What blocks the progress of the run, such as a reader of its views; nil if nothing does.
     package var waitingFor: String?
 
     /// A run that is about to begin.
@@ -74,12 +69,12 @@ package struct RunRecord: Sendable, Hashable {
 
     package subscript<Value>(dynamicMember path: KeyPath<RunSettings, Value>) -> Value { settings[keyPath: path] }
 
-    /// What events and manifests say about the run.
+    /// The run in events and manifests.
     package var context: RunContext {
         RunContext(runID: runID, businessDate: businessDate, clientID: clientID, environment: environment)
     }
 
-    /// What the ledger said with SQLSTATE BDA02 or BDA03 of this run; nil for any other error.
+    /// The meaning of SQLSTATE BDA02 or BDA03 for this run; nil for any other error.
     package func ownershipError(_ error: PostgresError) -> (any Error)? {
         switch error.sqlState {
         case "BDA02": OwnershipLost()
@@ -88,7 +83,7 @@ package struct RunRecord: Sendable, Hashable {
         }
     }
 
-    /// Where the run's objects lie.
+    /// The keys of the run's objects.
     package var layout: ObjectLayout {
         ObjectLayout(
             prefix: settings.outputPrefix, clientID: clientID, environment: environment, businessDate: businessDate,

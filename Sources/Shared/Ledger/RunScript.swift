@@ -2,13 +2,12 @@ package import JobModel
 import Postgres
 package import Scripts
 
-/// A script as a run recorded it: what every job of the run executes, whatever lies in folders and images since.
+/// A script as recorded by a run: every job of the run executes this text, whatever the scripts folder holds later.
 package struct RunScript: Sendable {
-    /// The script.
     package let script: SegmentScript
-    /// Archive segments: the columns of the dataset.
+    /// For archive segments: the columns of the dataset.
     package let columns: [DatasetColumn]
-    /// Segments that read the vaults: their tables, as `schema.table`.
+    /// For segments that read the vaults: their tables, as `schema.table`.
     package let tables: [String]
 
     static let columns = "s.kind, s.file, s.columns::text, array_to_string(s.tables, ',') AS tables, t.text"

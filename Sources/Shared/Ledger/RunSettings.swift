@@ -1,11 +1,11 @@
 package import JobModel
 
-/// What decides the bytes of a run's parts, and its limits. The value is fixed when the run begins and stands in the run's
-/// row, so that workers with other settings make the same bytes.
+/// The settings that decide the bytes of a run's parts, and its limits. They are fixed when the run begins and recorded
+/// in its row, so that workers with other settings write the same bytes.
 package struct RunSettings: Sendable, Hashable, Codable {
     /// The number of customer buckets.
     package var partitionCount: Int
-    /// At most this many data rows a part.
+    /// The maximum number of data rows of a part.
     package var rowsPerPart: Int
     /// Bytes of one piece of a multipart upload.
     package var uploadPieceBytes: Int
@@ -16,7 +16,7 @@ package struct RunSettings: Sendable, Hashable, Codable {
     package var output: String
     /// The prefix of every key.
     package var outputPrefix: String
-    /// Counted attempts at one job, the first included.
+    /// Counted attempts at one job, including the first.
     package var maxAttempts: Int
     /// The pause after the first failed attempt; it doubles up to `retryMaxSeconds`.
     package var retryBaseSeconds: Int

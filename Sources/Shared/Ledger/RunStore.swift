@@ -3,18 +3,17 @@ package import JobModel
 import Postgres
 package import Scripts
 
-/// The runs of the ledger: their rows, scripts and findings, who owns them, and the steps that they take.
+/// The runs of the ledger: their rows, scripts, findings, owners and steps.
 package struct RunStore: Sendable {
     let connection: LedgerConnection
 
-    /// A run by its id.
     package func run(_ runID: RunID) async throws -> RunRecord? {
         try await connection.query(
             "SELECT \(RunRecord.columns) FROM bda.run WHERE run_id = $1", [runID.description], action: "read a run"
         ).records.first.map { try RunRecord($0) }
     }
 
-    /// The newest runs of a client and environment, newest first by the database's clock; of one date, or of all.
+    /// The newest runs of a client and environment, newest first by the database's clock; of one date, or of all dates.
     package func runs(
         clientID: String, environment: String, businessDate: BusinessDate?, limit: Int
     ) async throws -> [RunRecord] {
@@ -27,7 +26,7 @@ package struct RunStore: Sendable {
         ).records.map { try RunRecord($0) }
     }
 
-    /// The key of the advisory lock that makes one coordinator of a date.
+    /// The key of the advisory lock that admits one coordinator for each date.
     package static func dateLockKey(clientID: String, environment: String, businessDate: BusinessDate) -> String {
         "bda.date_lock_key(\(SQL.literal(clientID)), \(SQL.literal(environment)), \(SQL.literal(businessDate.description)))"
     }
@@ -47,7 +46,7 @@ package struct RunStore: Sendable {
             ], action: "write the run")
     }
 
-    /// Makes `owner` the run's owner and returns its number; all former owners' steps fail from now on.
+    /// Makes `owner` the run's owner and returns its number; from then on the steps of all former owners fail.
     package func takeOwnership(of runID: RunID, owner: String) async throws -> Int {
         try await connection.query(
             "UPDATE bda.run SET owner_number = owner_number + 1, owner = $2 WHERE run_id = $1 RETURNING owner_number",
@@ -55,7 +54,7 @@ package struct RunStore: Sendable {
         ).records.first?.integer("owner_number") ?? 0
     }
 
-    /// Stores the texts of the run's scripts and which they are.
+    /// Stores the texts of the run's scripts and their list.
     package func insertScripts(
         _ scripts: [(script: SegmentScript, columns: [DatasetColumn], tables: [String])], for runID: RunID
     ) async throws {
@@ -84,7 +83,7 @@ package struct RunStore: Sendable {
         ).records.map { try RunScript($0) }
     }
 
-    /// One step by compare-and-set. False when the run is not in the state that it should come from.
+    /// Records one step by compare-and-set. Returns false if the run is not in the state `from`.
     package func enterState(_ run: RunRecord, from: RunState, to: RunState) async throws -> Bool {
         try await connection.owned(
             "SELECT bda.enter_state($1, $2::bigint, $3, $4)", by: run, [from.rawValue, to.rawValue],
@@ -92,8 +91,8 @@ package struct RunStore: Sendable {
         ).firstValue == "t"
     }
 
-    /// Ends a run that cannot go on, and cancels its open jobs. Returns false if the run's manifest is noted: BI may have
-    /// seen it, and it can only go forward.
+    /// Ends a run that has failed, and cancels its open jobs. Returns false if the run's manifest is noted: consumers
+    /// may have read it, and the run can only go forward.
     package func fail(_ run: RunRecord, exitCode: Int, reason: String, hint: String?) async throws -> Bool {
         try await connection.owned(
             "SELECT bda.fail_run($1, $2::bigint, $3::int, $4, $5)", by: run, ["\(exitCode)", reason, hint],
@@ -101,7 +100,7 @@ package struct RunStore: Sendable {
         ).firstValue == "t"
     }
 
-    /// Cancels a run in one guarded update, whoever owns it: only before its manifest is noted.
+    /// Cancels a run in one guarded update, regardless of its owner. It is refused after its manifest is noted.
     ///
     /// - Returns: whether the run is cancelled now, and its state. If it is not, nothing of the run has changed.
     package func cancel(
@@ -113,7 +112,7 @@ package struct RunStore: Sendable {
         ).records.first.map { (try $0.boolean("is_cancelled"), RunState(rawValue: try $0.text("state"))!) }
     }
 
-    /// Notes the snapshot under which the run's vault reading goes on.
+    /// Notes the snapshot from which the run's jobs read the vaults.
     package func setSnapshot(_ snapshotID: String?, of run: RunRecord) async throws {
         try await change(run, set: "snapshot_id = $3", [snapshotID], action: "note the snapshot")
     }
@@ -126,12 +125,13 @@ package struct RunStore: Sendable {
         ).firstValue.flatMap { Double($0) } ?? 0
     }
 
-    /// Notes what keeps the run from going on, for `status`; nil if nothing does.
+    /// Notes what blocks the progress of the run, for `status`; nil if nothing does.
     package func noteWaiting(for reason: String?, of run: RunRecord) async throws {
         try await change(run, set: "waiting_for = $3", [reason], action: "note what the run waits for")
     }
 
-    /// Notes since when Kafka has not been there for the date's open run; nil: it is. Anybody may say so.
+    /// Notes the time since which Kafka is unreachable for the date's open run; nil if it is reachable. Needs no
+    /// ownership.
     package func noteKafkaOutage(
         since: String?, clientID: String, environment: String, businessDate: BusinessDate
     ) async throws {
@@ -141,17 +141,17 @@ package struct RunStore: Sendable {
             WHERE client_id = $1 AND environment = $2 AND business_date = $3::date
               AND state NOT IN ('closed', 'failed', 'cancelled')
               AND kafka_unreachable_since IS DISTINCT FROM $4::timestamptz
-            """, [clientID, environment, businessDate.description, since], action: "note whether Kafka is there")
+            """, [clientID, environment, businessDate.description, since], action: "note whether Kafka is reachable")
     }
 
-    /// Notes the run's manifest before `latest` names it. From here on the run cannot fail any more.
+    /// Notes the run's manifest before `latest` names it. From then on the run cannot fail any more.
     package func setManifest(uri: String, sha256: String, replaces: RunID?, of run: RunRecord) async throws {
         try await change(
             run, set: "manifest_uri = $3, manifest_sha256 = $4, replaces_run_id = $5",
             [uri, sha256, replaces?.description], action: "note the manifest")
     }
 
-    /// Stores what a check found.
+    /// Stores the result of a check.
     package func insert(_ finding: Finding, of runID: RunID) async throws {
         let sample = finding.sample.map { row in
             Dictionary(zip(finding.columns, row).map { ($0, $1) }, uniquingKeysWith: { first, _ in first })
@@ -170,7 +170,7 @@ package struct RunStore: Sendable {
             ], action: "store a finding")
     }
 
-    /// What checks of severity `warn` found.
+    /// The findings of checks of severity `warn`.
     package func warnings(of runID: RunID) async throws -> [RunManifest.Warning] {
         try await connection.query(
             "SELECT segment, rows, hint FROM bda.finding WHERE run_id = $1 AND severity = 'warn' AND rows > 0 ORDER BY segment",
@@ -191,17 +191,18 @@ package struct RunStore: Sendable {
             WHERE client_id = $1 AND environment = $2 AND business_date = $3::date AND run_id <> $4
               AND published_at IS NOT NULL AND is_complete_set
             ORDER BY published_at DESC LIMIT 1
-            """, [clientID, environment, businessDate.description, runID.description], action: "look for a former run"
+            """, [clientID, environment, businessDate.description, runID.description],
+            action: "read the last published run"
         ).firstValue.map { try RunID($0) }
     }
 
-    /// The newest business date that was published whole.
+    /// The newest business date with a published run of all systems.
     package func newestPublishedDate(clientID: String, environment: String) async throws -> BusinessDate? {
         try await connection.query(
             """
             SELECT max(business_date)::text FROM bda.run
             WHERE client_id = $1 AND environment = $2 AND published_at IS NOT NULL AND is_complete_set
-            """, [clientID, environment], action: "look for the newest date"
+            """, [clientID, environment], action: "read the newest published date"
         ).firstValue.map { try BusinessDate($0) }
     }
 
@@ -215,7 +216,7 @@ package struct RunStore: Sendable {
         ).records.map { try RunRecord($0) }
     }
 
-    /// Removes everything that the ledger knows of an ended run, and the texts of scripts that no other run used.
+    /// Removes all rows of an ended run, and the texts of scripts that no other run used.
     package func remove(_ runID: RunID) async throws {
         try await connection.query(
             "SELECT bda.remove_run($1)", [runID.description], within: .seconds(300),
@@ -225,10 +226,10 @@ package struct RunStore: Sendable {
     /// Throws `OwnershipLost` if another coordinator has taken the run over, and `RunCancelled` if it was cancelled.
     package func assertOwner(_ run: RunRecord) async throws {
         try await connection.owned(
-            "SELECT bda.assert_owner($1, $2::bigint)", by: run, action: "look whose run it is")
+            "SELECT bda.assert_owner($1, $2::bigint)", by: run, action: "check the owner of the run")
     }
 
-    /// A statement for a transaction of another session that raises BDA02 if the run belongs to another coordinator, and
+    /// A statement for a transaction of another session that raises BDA02 if another coordinator owns the run, and
     /// BDA03 if it was cancelled: see `RunRecord.ownershipError`.
     package static func ownerAssertion(_ run: RunRecord) -> String {
         "SELECT bda.assert_owner(\(SQL.literal(run.runID.description)), \(run.ownerNumber))"

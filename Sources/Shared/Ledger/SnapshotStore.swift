@@ -1,19 +1,20 @@
 package import JobModel
 package import Postgres
 
-/// Which sessions hold the snapshot of a run.
+/// The sessions that hold the snapshot of a run.
 package struct SnapshotStore: Sendable {
     let connection: LedgerConnection
 
-    /// Whether the run goes on and a job of it that reads the vaults has no result yet, or an archive that reads them is not
-    /// verified yet.
+    /// Whether the run is open and a job of it that reads the vaults has no result yet, or an archive that reads them
+    /// is not verified yet.
     package func needsSnapshot(_ runID: RunID) async throws -> Bool {
         try await connection.query(
-            "SELECT bda.needs_snapshot($1)", [runID.description], action: "look whether the snapshot is needed"
+            "SELECT bda.needs_snapshot($1)", [runID.description], action: "read whether the snapshot is needed"
         ).firstValue == "t"
     }
 
-    /// The run whose snapshot one more worker is to keep: among those that need theirs the one with the fewest keepers.
+    /// The run that needs another keeper of its snapshot: of the runs that need their snapshot, the one with the fewest
+    /// keepers.
     package func runToKeep(clientID: String, environment: String) async throws -> RunID? {
         try await connection.query(
             """
@@ -35,7 +36,7 @@ package struct SnapshotStore: Sendable {
         ).rows.compactMap { $0[0] }
     }
 
-    /// The ids under which the run's snapshot may be alive: the run's own, then its keepers', the newest first.
+    /// The ids under which the run's snapshot may exist: the run's own, then its keepers', the newest first.
     package func snapshotIDs(of runID: RunID) async throws -> [String] {
         try await connection.query(
             """
@@ -62,7 +63,7 @@ package struct SnapshotStore: Sendable {
             action: "note the snapshot's keeper")
     }
 
-    /// Removes the note about one worker, or about all that kept the run's snapshot.
+    /// Removes the note about one worker, or about all keepers of the run's snapshot.
     package func removeKeepers(of runID: RunID, workerID: String? = nil) async throws {
         try await connection.query(
             "DELETE FROM bda.snapshot_keeper WHERE run_id = $1 AND ($2::text IS NULL OR worker_id = $2)",

@@ -1,11 +1,11 @@
 package import JobModel
 import Postgres
 
-/// What people see of a run: nothing here changes the ledger.
+/// The reads for `status`: nothing here changes the ledger.
 package struct StatusStore: Sendable {
     let connection: LedgerConnection
 
-    /// How many jobs are in each state, without settling anything.
+    /// The number of jobs in each state, without advancing the graph.
     package func jobCounts(of runID: RunID) async throws -> JobCounts {
         var counts = JobCounts()
         for record in try await connection.query(
@@ -17,7 +17,7 @@ package struct StatusStore: Sendable {
         return counts
     }
 
-    /// The jobs that run, wait for a retry or have failed, failed ones first, then the longest running.
+    /// The jobs that run, wait for a retry or have failed: failed ones first, then the longest running.
     package func notableJobs(of runID: RunID, limit: Int) async throws -> [JobStatus] {
         try await connection.query(
             """
@@ -39,7 +39,7 @@ package struct StatusStore: Sendable {
         }
     }
 
-    /// What each archive segment of a run has produced so far, in order of name.
+    /// The results of each archive segment of a run so far, in order of name.
     package func datasetFigures(of runID: RunID) async throws -> [DatasetFigures] {
         try await connection.query(
             """
@@ -60,35 +60,29 @@ package struct StatusStore: Sendable {
 
 /// A job that is running, waits for its next attempt, or has failed.
 package struct JobStatus: Sendable, Hashable {
-    /// The job.
     package var jobID: JobID
-    /// Its state.
     package var state: JobState
     /// Counted from 1.
     package var attempt: Int
     /// `BDA_WORKER_ID` of the worker.
     package var workerID: String?
-    /// Since the attempt's start.
+    /// Since the start of the attempt.
     package var seconds: Double
     /// Rows read so far.
     package var rowsSoFar: Int?
-    /// SQLSTATE, S3 code or our own word.
+    /// SQLSTATE, S3 code or a code of this program.
     package var code: String?
-    /// What happened.
     package var message: String?
-    /// What to do about it.
+    /// What the operator can do.
     package var hint: String?
-    /// Seconds until the lease runs out; negative when it has.
+    /// Seconds until the lease runs out; negative after its end.
     package var leaseSeconds: Double?
 }
 
 /// The figures of one dataset of a run.
 package struct DatasetFigures: Sendable, Hashable {
-    /// The dataset.
     package var dataset: SegmentName
-    /// Jobs that have their result.
     package var jobsDone: Int
-    /// Parts, that is files.
     package var parts: Int
     /// Data rows.
     package var rows: Int

@@ -1,13 +1,13 @@
 import BlockingIO
 import CLibPQ
 
-/// The means to end a session's running statement from outside.
+/// Cancels a session's running statement from another thread.
 ///
-/// `PQcancel` opens a connection of its own and blocks, without a limit when the network is silent. So each request runs on
-/// a thread of its own, at most one at a time for a session; a thread that hangs holds up no other session.
+/// `PQcancel` opens a connection of its own and blocks, without a limit if the network does not answer. Therefore each
+/// request runs on a thread of its own, at most one at a time for a session; a blocked thread delays no other session.
 final class PostgresCanceller: Sendable {
-    /// The owner of one `PGcancel`. `@unchecked Sendable`: `PQcancel` only reads it and may run on any thread; it is freed
-    /// when the last reference is gone, so never during a request.
+    /// The owner of one `PGcancel`. `@unchecked Sendable`: `PQcancel` only reads it and may run on any thread; it is
+    /// freed after the last reference is released, so never during a request.
     private final class Handle: @unchecked Sendable {
         let pointer: OpaquePointer
 
@@ -18,7 +18,7 @@ final class PostgresCanceller: Sendable {
     private struct State {
         var handle: Handle?
         var isRequesting = false
-        /// When the statement that runs now was first to be cancelled.
+        /// The time of the first request to cancel the running statement.
         var firstRequest: ContinuousClock.Instant?
     }
 
@@ -31,13 +31,13 @@ final class PostgresCanceller: Sendable {
 
     func clear() { state.withLock { $0.handle = nil } }
 
-    /// A new statement begins: requests before it are not meant for it.
+    /// Notes that a new statement begins: earlier requests do not apply to it.
     func beginStatement() { state.withLock { $0.firstRequest = nil } }
 
-    /// For how long the running statement is being cancelled; nil if it is not.
+    /// The time since the first request to cancel the running statement; nil if there was no request.
     var requestedFor: Duration? { state.withLock { $0.firstRequest }.map { ContinuousClock.now - $0 } }
 
-    /// Sends a request, unless one is on its way.
+    /// Sends a request, unless another one is being sent.
     func request() {
         let handle = state.withLock { state -> Handle? in
             state.firstRequest = state.firstRequest ?? .now
@@ -50,7 +50,7 @@ final class PostgresCanceller: Sendable {
         Task {
             await thread.run {
                 var error = [CChar](repeating: 0, count: 256)
-                // A failure means that the server is gone, which the session itself finds out.
+                // A failure means that the server is unreachable, which the session itself finds out.
                 _ = PQcancel(handle.pointer, &error, Int32(error.count))
             }
             self.state.withLock { $0.isRequesting = false }

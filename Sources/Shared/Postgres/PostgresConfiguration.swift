@@ -1,25 +1,21 @@
 package import Settings
 
-/// The address of the warehouse and the role to log in as: the settings of `PostgresSetting`.
+/// The address of the warehouse and the login: the settings of `PostgresSetting`.
 package struct PostgresConfiguration: Sendable {
-    /// The server, or a socket's folder.
+    /// The host name of the server, or the directory of its socket.
     package var host: String
-    /// Its port.
     package var port: Int
-    /// The database.
     package var database: String
-    /// The role.
     package var user: String
-    /// The role's password.
     package var password: Secret?
     /// libpq's `sslmode`.
     package var sslMode: String
-    /// File of the certificate authorities; nil is libpq's own.
+    /// A PEM file of certificate authorities; nil selects libpq's default.
     package var sslRootCertificate: String?
-    /// For each address of the host.
+    /// The limit holds for each address of the host.
     package var connectTimeoutSeconds: Int
 
-    /// A server and a role, with libpq's defaults for the rest.
+    /// Uses libpq's defaults for the other values.
     package init(host: String, port: Int, database: String, user: String, password: Secret?) {
         self.host = host
         self.port = port
@@ -30,7 +26,6 @@ package struct PostgresConfiguration: Sendable {
         connectTimeoutSeconds = 10
     }
 
-    /// Reads the `BDA_DB_*` settings.
     package init(settings: inout SettingsReader) {
         host = settings[PostgresSetting.host]
         port = settings[PostgresSetting.port]
@@ -40,7 +35,7 @@ package struct PostgresConfiguration: Sendable {
         sslMode = settings[PostgresSetting.sslMode]
         sslRootCertificate = settings[PostgresSetting.sslRootCertificate]
         connectTimeoutSeconds = settings[PostgresSetting.connectTimeoutSeconds]
-        // libpq then takes a refused certificate as a reason to go on without encryption.
+        // With these modes libpq continues without encryption if the certificate is refused.
         if sslRootCertificate != nil, ["disable", "allow", "prefer"].contains(sslMode) {
             settings.refuse(
                 PostgresSetting.sslRootCertificate.name, problem: "protects nothing with BDA_DB_SSLMODE=\(sslMode)",
@@ -48,16 +43,16 @@ package struct PostgresConfiguration: Sendable {
         }
     }
 
-    /// The server for people: never holds the password.
+    /// The server in messages: it never holds the password.
     package var address: String { "\(host):\(port)/\(database)" }
 
-    /// libpq's keywords and values ("Parameter Key Words"). The password's file, if there is one, is read here.
+    /// libpq's keywords and values ("Parameter Key Words"). A password file is read by this call.
     func keywords(applicationName: String) throws(SecretUnreadable) -> [(String, String)] {
         var keywords: [(String, String)] = [
             ("host", host), ("port", "\(port)"), ("dbname", database), ("user", user), ("sslmode", sslMode),
             ("connect_timeout", "\(connectTimeoutSeconds)"), ("application_name", applicationName),
             ("client_encoding", "UTF8"),
-            // A server that is gone without a word is noticed within half a minute, also in the middle of a statement.
+            // The loss of a server that sends no more packets is noticed within half a minute, also during a statement.
             ("keepalives_idle", "10"), ("keepalives_interval", "5"), ("keepalives_count", "3"),
             ("tcp_user_timeout", "30000"),
             // Overrides PGOPTIONS of the environment, which could change the bytes of an export.
@@ -68,10 +63,10 @@ package struct PostgresConfiguration: Sendable {
         return keywords
     }
 
-    /// What every session is pinned to, so that no setting of a server, role or environment can change a byte of an
-    /// export, end an idle keeper, or let the backend of a killed worker work on. JIT is off because a segment's plan is
-    /// compiled anew for each partition: sixteen times the cost of one. PostgreSQL 17 brought transaction_timeout. The result
-    /// is the pid of the server process.
+    /// The settings that every session is pinned to, so that no setting of a server, role or environment can change a
+    /// byte of an export, end an idle keeper, or let the backend of a killed worker continue. JIT is off because a
+    /// segment's plan is compiled anew for each partition: sixteen times the cost of one. PostgreSQL 17 brought
+    /// transaction_timeout. The result is the pid of the server process.
     static let pinnedSession = """
         SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1;
         SET bytea_output = 'hex'; SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on;

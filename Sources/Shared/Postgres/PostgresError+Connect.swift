@@ -2,8 +2,8 @@ import CLibPQ
 package import CommandLineOptions
 
 extension PostgresError {
-    /// The error of a connection that did not come about. libpq passes no SQLSTATE on, so it is told from the text, as far
-    /// as the server speaks English.
+    /// The error of a failed connection attempt. libpq passes on no SQLSTATE, so it is derived from the text, if the
+    /// server's messages are English.
     static func refusedConnection(_ connection: OpaquePointer, action: String) -> PostgresError {
         let text = String(cString: PQerrorMessage(connection))
         let (hint, sqlState): (String, String?) =
@@ -16,7 +16,7 @@ extension PostgresError {
             } else if text.contains("root certificate file") {
                 (
                     "set BDA_DB_SSLROOTCERT to a PEM file of the authority that has signed the server's certificate; "
-                        + "public ones are in /etc/ssl/certs/ca-certificates.crt", nil
+                        + "public authorities are in /etc/ssl/certs/ca-certificates.crt", nil
                 )
             } else if text.contains("does not match host name") {
                 ("set BDA_DB_HOST to a name that the server's certificate has", nil)
@@ -44,9 +44,9 @@ extension PostgresError {
     }
 }
 
-/// A connection pooler stands between this process and the server. Behind it a session is not one server process: locks of
-/// a session stay behind or end early, and a claim would name a process that does not do its work, so that no former attempt
-/// could be ended.
+/// A connection pooler stands between this process and the server. Behind it a session is not one server process: locks
+/// of a session remain or end early, and a claim would name a process that does not do its work, so that no former
+/// attempt could be ended.
 package struct ConnectionPooler: ErrorWithExitCode, Sendable, Hashable {
     let address: String
 

@@ -1,25 +1,25 @@
 import CLibPQ
 package import CommandLineOptions
 
-/// A failed call of libpq. The SQLSTATE is kept; parameters' values and connection strings never are.
+/// A failed call of libpq. It keeps the SQLSTATE; it never holds values of parameters or connection strings.
 package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStringConvertible {
-    /// The five characters of PostgreSQL's "Error Codes" appendix; nil when the server did not answer.
+    /// The five characters of PostgreSQL's "Error Codes" appendix; nil if the server did not answer.
     package let sqlState: String?
-    /// The server's or libpq's own text.
+    /// The text of the server or of libpq.
     package let message: String
-    /// The server's DETAIL, which may quote rows: for the ledger and the screen of a check, not for logs.
+    /// The server's DETAIL, which may quote rows: for the ledger and the output of a check, not for logs.
     package let detail: String?
-    /// What to do about it, from the server or from us.
+    /// What the operator can do, from the server or from this module.
     package let hint: String?
-    /// What was being done, such as `connect to postgres://host:5432/octopus as user`.
+    /// What was attempted, such as `connect to PostgreSQL at host:5432/octopus as 'user'`.
     package let action: String
-    /// Where in the statement the server saw it, as a character count from 1.
+    /// The position of the error in the statement, as a character count from 1.
     package let position: Int?
-    /// Whether the session is gone.
+    /// Whether the session cannot be used any more.
     package let isConnectionLost: Bool
-    /// The schema of the object that the server's error is about, such as the one of a violated constraint.
+    /// The schema of the object that the server's error refers to, such as the schema of a violated constraint.
     package let schema: String?
-    /// The violated constraint, or the unique index.
+    /// The violated constraint or unique index.
     package let constraint: String?
 
     package init(
@@ -37,9 +37,9 @@ package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStrin
         self.constraint = constraint
     }
 
-    /// Whether the same work may go well later: lost connections, serialization failures and deadlocks, too few
-    /// resources, a server that starts or stops or has become a standby, a lock that was not granted in time, a statement
-    /// that was cancelled. A login that the server refuses counts too: a password may just be rotated.
+    /// Whether the same work may succeed later: lost connections, serialization failures and deadlocks, insufficient
+    /// resources, a server that starts, stops or has become a standby, a lock that was not granted in time, a statement
+    /// that was cancelled. A refused login of a new connection counts too: a password may be in rotation.
     package var isRetryable: Bool {
         guard let sqlState else { return isConnectionLost }
         switch sqlState.prefix(2) {
@@ -50,8 +50,8 @@ package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStrin
         }
     }
 
-    /// 20 for what may go well later. A right or a login that the server refuses is a matter of settings, 2; any other error
-    /// of the server comes again with the same statement, 11.
+    /// 20 for errors that may pass. A right or a login that the server refuses is a matter of settings, 2; any other
+    /// error of the server recurs with the same statement, 11.
     package var exitCode: ExitCode {
         switch sqlState {
         case "42501", "28000", "28P01", "3D000": .usage
@@ -59,22 +59,22 @@ package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStrin
         }
     }
 
-    /// What to do about the states that an operator meets and whose own words do not say it.
+    /// The hint for states that are frequent in operation and whose server messages do not name the remedy.
     private static func hint(for sqlState: String, message: String) -> String? {
         switch sqlState {
         case "25006":
-            "the server takes no changes: it is a standby, or default_transaction_read_only is on; look at BDA_DB_HOST"
+            "the server is read-only: it is a standby, or default_transaction_read_only is on; check BDA_DB_HOST"
         case "42501" where message.contains("row-level security"):
             "an export reads all rows: give the role BYPASSRLS, or drop the policy; where filtered rows are wanted, grant the role a view that selects them, owned by a role with BYPASSRLS, and read that"
         case "42501": "give the role the rights that deploy/postgres/role.sql lists"
         case "53100":
             "the database server's disk is full; 'bda-coordinator clean' drops the tables of runs that no view shows"
-        case "53200": "the database server is out of memory; fewer slots at a time (BDA_WORKER_SLOTS) need less"
+        case "53200": "the database server is out of memory; use fewer worker slots (BDA_WORKER_SLOTS)"
         case "53300": tooManySessions
         case "55P03":
-            "another session holds a lock on a table, or waits for an ACCESS EXCLUSIVE lock on it (TRUNCATE, ALTER, VACUUM FULL): look in pg_locks"
+            "another session holds a lock on a table, or waits for an ACCESS EXCLUSIVE lock on it (TRUNCATE, ALTER, VACUUM FULL): see pg_locks"
         case "57014": "the statement was cancelled by another session or by a time limit of the server"
-        case "58030": "look at the database server's disks and log"
+        case "58030": "check the database server's disks and log"
         default: nil
         }
     }
@@ -93,13 +93,12 @@ package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStrin
     /// SQLSTATE 57014: `PQcancel`, or a time limit of the session.
     package var isCancelled: Bool { sqlState == "57014" }
 
-    /// What people read.
     package var description: String {
         "unable to \(action): \(message)" + (sqlState.map { " (SQLSTATE \($0))" } ?? "")
     }
 
-    /// libpq's own error, not the server's. The connection is of no use any more, although libpq calls it good after a write
-    /// that failed.
+    /// The error of libpq itself, not of the server. The connection cannot be used any more, although libpq calls it
+    /// good after a failed write.
     static func fromConnection(
         _ connection: OpaquePointer?, action: String, hint: String? = nil, sqlState: String? = nil
     ) -> PostgresError {
@@ -114,7 +113,7 @@ package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStrin
         func field(_ code: Character) -> String? {
             PQresultErrorField(result, Int32(code.asciiValue!)).map { String(cString: $0) }
         }
-        // The field codes are PG_DIAG_SQLSTATE and its fellows of postgres_ext.h.
+        // The field codes are PG_DIAG_SQLSTATE and the other PG_DIAG_ constants of postgres_ext.h.
         guard let result, let sqlState = field("C") else {
             return fromConnection(connection, action: action)
         }

@@ -1,12 +1,11 @@
 import CLibPQ
 
-/// The rows of a small result, copied out of libpq. Values are PostgreSQL's text form.
+/// The rows of a small result, copied out of libpq. Values have PostgreSQL's text form.
 package struct PostgresResult: Sendable {
-    /// The columns' names.
     package let columns: [String]
-    /// The rows' values; nil is NULL.
+    /// The values of the rows; nil is NULL.
     package let rows: [[String?]]
-    /// How many rows the command changed or returned.
+    /// The number of rows that the command changed or returned.
     package let affectedRows: Int
 
     init(copying result: OpaquePointer) {
@@ -43,7 +42,7 @@ package struct PostgresRecord: Sendable {
         self.values = values
     }
 
-    /// The value of a column that is there; nil is NULL.
+    /// The value of an existing column; nil is NULL.
     package func optional(_ column: String) -> String? {
         guard let position = index[column] else { preconditionFailure("the result has no column '\(column)'") }
         return values[position]
@@ -55,14 +54,12 @@ package struct PostgresRecord: Sendable {
         return value
     }
 
-    /// The value of an integer column.
     package func integer(_ column: String) throws -> Int {
         let value = try text(column)
         guard let number = Int(value) else { throw unexpected(column, "'\(value)'") }
         return number
     }
 
-    /// The value of a boolean column.
     package func boolean(_ column: String) throws -> Bool { try text(column) == "t" }
 
     private func unexpected(_ column: String, _ what: String) -> PostgresError {
@@ -72,7 +69,6 @@ package struct PostgresRecord: Sendable {
 
 /// One column of a statement's result, as the server describes it.
 package struct PostgresColumn: Sendable, Hashable {
-    /// Its name.
     package let name: String
     /// The type's name with its modifier, such as `numeric(14,2)`.
     package let type: String

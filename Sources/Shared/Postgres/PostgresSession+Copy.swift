@@ -2,23 +2,23 @@ package import Bytes
 import CLibPQ
 import Glibc
 
-/// Sees each row of a COPY before it is stored, on the session's thread.
+/// Receives each row of a COPY before it is stored, on the session's thread.
 package protocol CopyRowObserver: AnyObject, Sendable {
     /// One data row as PostgreSQL writes it, with its line feed; valid during the call.
     func observe(row: UnsafeRawBufferPointer) throws
 }
 
-/// Where a COPY stands after a buffer was filled.
+/// The state of a COPY after a buffer was filled.
 package enum CopyProgress: Sendable, Hashable {
-    /// The buffer is full; rows follow, perhaps in the middle of one.
+    /// The buffer is full; more bytes follow. The buffer may end in the middle of a row.
     case bufferFull
     /// The row limit of the file was reached, and at least one more row follows.
     case fileFull
-    /// The server has confirmed the end, and that it was a success.
+    /// The server has confirmed the successful end.
     case finished(rows: Int)
 }
 
-/// The state of a running COPY. libpq hands out one row at a time; what did not fit a buffer waits here.
+/// The state of a running COPY. libpq returns one row at a time; bytes that did not fit a buffer wait here.
 final class CopyState {
     let action: String
     let observer: any CopyRowObserver
@@ -39,14 +39,14 @@ final class CopyState {
 
     deinit { PQfreemem(pending) }
 
-    /// Keeps a row of libpq's, of which `offset` bytes are used already.
+    /// Keeps a row of libpq, of which `offset` bytes are used already.
     func keep(_ row: UnsafeMutablePointer<CChar>, count: Int, from offset: Int) {
         pending = row
         pendingCount = count
         pendingOffset = offset
     }
 
-    /// Moves what is left of the kept row into `memory`; returns how many bytes that were.
+    /// Moves the rest of the kept row into `memory`; returns the number of bytes moved.
     func takePending(into memory: UnsafeMutableRawBufferPointer) -> Int {
         guard let row = pending else { return 0 }
         let count = min(pendingCount - pendingOffset, memory.count)
@@ -67,7 +67,7 @@ extension PostgresSession {
     /// - Parameters:
     ///   - query: one SELECT.
     ///   - maximumRowsPerFile: after that many rows a new file begins.
-    ///   - observer: sees each data row once, in order.
+    ///   - observer: receives each data row once, in order.
     ///   - limit: until the server begins to answer. The rows have none: a query computes as long as it needs, and the
     ///     owner cancels it.
     package func beginCopy(
@@ -90,8 +90,8 @@ extension PostgresSession {
         copy = CopyState(action: action, observer: observer, maximumRowsPerFile: maximumRowsPerFile)
     }
 
-    /// Fills the buffer with what comes next. Each file begins with the header line; bytes of one file may span any number
-    /// of buffers.
+    /// Fills the buffer with the next bytes. Each file begins with the header line; bytes of one file may span any
+    /// number of buffers.
     ///
     /// The end of the data is not success: `finished` is returned only after the server's CommandComplete, with its count
     /// of rows (PostgreSQL, "COPY Operations": the result status must be checked after the last row).
@@ -107,7 +107,7 @@ extension PostgresSession {
         return progress
     }
 
-    /// The row loop. It works on plain memory and local counters: it runs for each of many millions of rows.
+    /// The row loop. It works on plain memory and local counters, because it runs for many millions of rows.
     private func read(
         _ state: CopyState, from connection: OpaquePointer, into memory: UnsafeMutableRawBufferPointer, used: inout Int
     ) throws -> CopyProgress {
@@ -125,7 +125,7 @@ extension PostgresSession {
         var isBroken = false
         while used < memory.count {
             var raw: UnsafeMutablePointer<CChar>?
-            // The call that may block says at once what is the matter with a broken connection; the other one is silent.
+            // The blocking call reports the error of a broken connection at once; the non-blocking one does not.
             let count = Int(PQgetCopyData(connection, &raw, isBroken ? 0 : 1))
             if count == 0 {
                 if isCancellationOverdue { throw silence(after: nil, action: state.action) }
@@ -173,7 +173,7 @@ extension PostgresSession {
         return state.header.count
     }
 
-    /// How many data rows the running COPY has delivered, for progress.
+    /// The number of data rows that the running COPY has delivered, for progress.
     package var copiedRows: Int { copy?.rows ?? 0 }
 
     private func finishCopy(_ connection: OpaquePointer, _ state: CopyState, code: Int) throws -> CopyProgress {

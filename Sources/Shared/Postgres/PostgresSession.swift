@@ -5,21 +5,22 @@ import Glibc
 
 /// One connection to PostgreSQL: an actor on a thread of its own, where libpq's blocking calls run.
 ///
-/// A session has one owner, which calls its methods one after the other; a transaction is that owner's business. After a
-/// cancellation or a lost connection the owner closes the session and opens another.
+/// A session has one owner, which calls its methods one after the other and is responsible for its transactions. After
+/// a cancellation or a lost connection the owner closes the session and opens another.
 ///
-/// Each call has a limit, by default `statementLimit`: a statement that takes longer is cancelled, and a connection on which
-/// the cancellation brings no answer within `cancellationGrace` is closed. The limit nil is for a job's work, which takes as
-/// long as its data: its owner has a limit of its own and calls `cancel()`; the grace then counts from there.
+/// Each call has a limit, by default `statementLimit`: a statement that takes longer is cancelled, and a connection on
+/// which the cancellation brings no answer within `cancellationGrace` is closed. The limit nil is for a job's work,
+/// whose duration depends on its data: its owner has a limit of its own and calls `cancel()`; the grace then counts
+/// from there.
 package actor PostgresSession {
-    /// What identifies the server process of a session, also after its pid was given to another.
+    /// The server process of a session, distinct also after its pid was given to another process.
     package struct Backend: Sendable, Hashable {
         /// The process id.
         package let pid: Int
         /// `pg_stat_activity.backend_start`, as text.
         package let start: String
 
-        /// A backend as it is written in the ledger.
+        /// A backend as recorded in the ledger.
         package init(pid: Int, start: String) {
             self.pid = pid
             self.start = start
@@ -33,10 +34,10 @@ package actor PostgresSession {
     let address: String
     private var knownBackend: Backend?
 
-    /// How long a statement may take unless its caller says otherwise: far more than any statement on the ledger needs.
+    /// The default limit of a statement: far more than any statement on the ledger needs.
     package static let statementLimit = Duration.seconds(30)
 
-    /// How long the server may take to answer after a statement was cancelled.
+    /// The time in which the server must answer after a statement was cancelled.
     static let cancellationGrace = Duration.seconds(5)
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
@@ -44,8 +45,8 @@ package actor PostgresSession {
     /// Connects and pins the session's settings. The limit is `connectTimeoutSeconds` for each address of the host.
     ///
     /// - Parameters:
-    ///   - configuration: where to.
-    ///   - purpose: what the session is for; it shows in `pg_stat_activity.application_name` as `bda <purpose>`.
+    ///   - configuration: the server and the login.
+    ///   - purpose: shown in `pg_stat_activity.application_name` as `bda <purpose>`.
     package static func connect(
         _ configuration: PostgresConfiguration, purpose: String
     ) async throws -> PostgresSession {
@@ -64,7 +65,7 @@ package actor PostgresSession {
         if let connection { PQfinish(connection) }
     }
 
-    /// The server process. Its start is asked for once.
+    /// The server process. Its start is queried once.
     package func backend() throws -> Backend {
         if let knownBackend { return knownBackend }
         let start = try execute(
@@ -76,11 +77,11 @@ package actor PostgresSession {
         return backend
     }
 
-    /// Whether the connection is usable, as far as libpq knows.
+    /// Whether the connection is usable, according to libpq.
     package var isConnected: Bool { connection.map { PQstatus($0) == CONNECTION_OK } ?? false }
 
-    /// Ends the session. Safe to call twice. It waits for no answer of the server: the connection does not block, so that
-    /// the farewell is sent if the network takes it.
+    /// Ends the session. May be called twice. It does not wait for the server: the connection is non-blocking, so the
+    /// termination message is sent if the network accepts it.
     package func close() {
         copy = nil
         canceller.clear()
@@ -88,9 +89,9 @@ package actor PostgresSession {
         connection = nil
     }
 
-    /// Asks the server to end the running statement, from any thread, without waiting for it. The statement then fails with
-    /// SQLSTATE 57014, or as a lost connection when the server does not answer; the owner closes the session, because a late
-    /// cancellation would hit its next statement.
+    /// Requests that the server ends the running statement, from any thread, without waiting. The statement then fails
+    /// with SQLSTATE 57014, or as a lost connection if the server does not answer; the owner closes the session,
+    /// because a late cancellation would hit its next statement.
     package nonisolated func cancel() { canceller.request() }
 
     // MARK: Statements
@@ -117,7 +118,7 @@ package actor PostgresSession {
         }
     }
 
-    /// The columns that a statement would return, as the server describes it; nothing is run.
+    /// The columns that a statement would return, as the server describes them; the statement is not run.
     package func describe(
         _ sql: String, within limit: Duration? = statementLimit, action: String
     ) throws -> [PostgresColumn] {
@@ -153,7 +154,7 @@ package actor PostgresSession {
         do throws(SecretUnreadable) {
             keywords = try configuration.keywords(applicationName: applicationName)
         } catch {
-            // Retryable: the file is missing for a moment while it is rotated.
+            // Retryable: the file is missing for a moment while the password is rotated.
             throw PostgresError(
                 sqlState: nil, message: error.description, hint: error.hint, action: action, isConnectionLost: true)
         }
@@ -167,7 +168,7 @@ package actor PostgresSession {
             close()
             throw error
         }
-        // With a connection that blocks, sending could wait for a peer that takes nothing, and closing as well.
+        // On a blocking connection, sending and closing could wait for a server that reads nothing.
         PQsetnonblocking(opened, 1)
         canceller.set(PQgetCancel(opened))
         do {
@@ -175,7 +176,7 @@ package actor PostgresSession {
                 PostgresConfiguration.pinnedSession, within: .seconds(configuration.connectTimeoutSeconds),
                 action: "set up the session at \(address)"
             ).firstValue
-            // A pooler makes up a pid of its own.
+            // A pooler invents a pid.
             guard pid == "\(PQbackendPID(opened))" else { throw ConnectionPooler(address: address) }
         } catch {
             close()
@@ -183,7 +184,7 @@ package actor PostgresSession {
         }
     }
 
-    /// The connection, or the error that there is none.
+    /// The connection. Throws if the session is closed.
     func live() throws -> OpaquePointer {
         guard let connection, PQstatus(connection) == CONNECTION_OK else {
             throw PostgresError(
@@ -194,7 +195,7 @@ package actor PostgresSession {
     }
 }
 
-/// Lends the texts as a null-terminated array of C strings.
+/// Provides the texts as a null-terminated array of C strings.
 private func withCStrings<Result>(
     _ texts: [String?], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
 ) -> Result {

@@ -1,8 +1,8 @@
-/// The two ways in which a value becomes part of a statement. Nothing else puts text into SQL.
+/// The two ways in which a value becomes part of a statement. No other code puts text into SQL.
 ///
-/// Both are valid for any session with `standard_conforming_strings` on, which every session of ours is pinned to, and
-/// for client encoding UTF-8. They look at bytes: for Swift a quote and an accent that follows it are one character, which
-/// is no quote, and for the server they are two.
+/// Both are valid for sessions with `standard_conforming_strings` on and client encoding UTF-8, to which every session
+/// of this module is pinned. They work on bytes: for Swift, a quote and a following accent are one character, which is
+/// no quote, and for the server they are two.
 package enum SQL {
     /// A quoted identifier, as libpq's `PQescapeIdentifier` writes it.
     package static func identifier(_ name: String) -> String {
@@ -24,7 +24,7 @@ package enum SQL {
             + texts.map { "\"" + preceding("\\\"", with: "\\", in: $0) + "\"" }.joined(separator: ",") + "}"
     }
 
-    /// The text with a byte in front of each that is one of `special`; all of them are ASCII.
+    /// The text with a byte in front of each byte that is in `special`; all of them are ASCII.
     private static func preceding(_ special: StaticString, with escape: Unicode.Scalar, in text: String) -> String {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.utf8.count)

@@ -1,9 +1,9 @@
 extension Relations {
-    /// What the catalogue knows of the functions in the schema `$1`, whose bodies are the scripts: relations and functions
+    /// The catalogue's view of the functions in the schema `$1`, whose bodies are the scripts: relations and functions
     /// that they reach through views, inheritance and functions with a parsed body (BEGIN ATOMIC).
     ///
-    /// pg_depend leaves out what PostgreSQL itself brings along, so functions are read from the stored query trees, which
-    /// name each by its oid.
+    /// pg_depend omits PostgreSQL's own objects, so functions are read from the stored query trees, which name each
+    /// function by its oid.
     ///
     /// | what | name | detail | number | schema | relation |
     /// | --- | --- | --- | --- | --- | --- |

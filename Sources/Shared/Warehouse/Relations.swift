@@ -4,51 +4,53 @@ package import Ledger
 package import Postgres
 package import Scripts
 
-/// What one script reads, as the server sees it: its statements become the body of a function whose query trees the
-/// server keeps, and the catalogue tells the relations and functions in them. The plan is compared with that.
+/// The relations that one script reads, according to the server: its statements become the body of a function whose
+/// query trees the server keeps, and the catalogue names the relations and functions in them. The plan is compared with
+/// that.
 package struct Relations: Sendable {
-    /// Tables and views outside of the run that LOCK TABLE takes, quoted by the server. It locks what lies below them:
-    /// the tables of a view, partitions, and tables that inherit.
+    /// Tables and views outside of the run that LOCK TABLE accepts, quoted by the server. It also locks the tables of a
+    /// view, partitions, and tables that inherit.
     package var tables: [String] = []
-    /// About how many rows the tables have together, by the server's statistics; a table without any, by its size.
+    /// The estimated total number of rows of the tables, by the server's statistics; for a table without statistics, by
+    /// its size.
     package var estimatedRows = 0.0
     /// One sentence for each reason to refuse the script.
     package var refusals: [String] = []
-    /// One sentence for each thing that the server cannot confirm.
+    /// One sentence for each property that the server cannot confirm.
     package var warnings: [String] = []
 
-    /// Reads what the scripts reach, with the tables of a trial run. All of it is rolled back.
+    /// Reads the relations of the scripts, with the tables of a trial run. All of it is rolled back.
     ///
     /// - Parameters:
-    ///   - run: a run that is in no ledger, with one partition.
+    ///   - run: a run that no ledger holds, with one partition.
     ///   - tables: all tables of the scripts.
     package static func read(
         by scripts: [SegmentScript], of run: RunRecord, making tables: [TableScript], in session: PostgresSession
     ) async throws -> [SegmentName: Relations] {
         try await session.execute(
             "BEGIN; SET LOCAL lock_timeout = \(Int(Snapshot.lockWait / .milliseconds(1)))",
-            action: "begin to look at the scripts")
+            action: "begin to examine the scripts")
         do {
             let written = Set(scripts.flatMap(\.segment.writes))
             try await RunSchema(run).createForTrial(
                 tables.filter { !$0.isPermanent || written.contains($0.name) }, in: session)
             var found: [SegmentName: Relations] = [:]
             var planned: [SegmentName: Set<PlannedRelation>] = [:]
-            try await session.execute("SAVEPOINT script", action: "begin to look at the scripts")
+            try await session.execute("SAVEPOINT script", action: "begin to examine a script")
             for (index, script) in scripts.enumerated() {
                 var relations = Relations()
                 do {
                     planned[script.segment.name] = try await plan(script, index, of: run, in: session)
                 } catch let error as PostgresError where error.sqlState != nil && !error.isRetryable {
                     relations.refusals = ["\(error)" + (error.hint.map { " (\($0))" } ?? "")]
-                    try await session.execute("ROLLBACK TO script", action: "go on with the next script")
+                    try await session.execute("ROLLBACK TO script", action: "continue with the next script")
                 }
                 found[script.segment.name] = relations
             }
             let rows = try await session.query(
-                catalogueQuery, [run.runID.schemaName], action: "look up what the scripts read"
+                catalogueQuery, [run.runID.schemaName], action: "read the relations of the scripts"
             ).records
-            try await session.execute("ROLLBACK", action: "end the look at the scripts")
+            try await session.execute("ROLLBACK", action: "end the examination of the scripts")
             let byScript = Dictionary(grouping: rows) { $0.optional("script") ?? "" }
             for (index, script) in scripts.enumerated() {
                 let name = script.segment.name
@@ -57,8 +59,8 @@ package struct Relations: Sendable {
             }
             return found
         } catch {
-            // The error of the work is the one to report; a session that cannot roll back is closed by its owner.
-            _ = try? await session.execute("ROLLBACK", action: "end the look at the scripts")
+            // The error of the work is the one to report; the owner closes a session that cannot roll back.
+            _ = try? await session.execute("ROLLBACK", action: "end the examination of the scripts")
             throw error
         }
     }
@@ -71,7 +73,7 @@ package struct Relations: Sendable {
 
     private static func functionName(_ index: Int) -> String { "script_\(index)" }
 
-    /// Makes a function of the script and plans its statements. Returns the relations in the plans.
+    /// Creates a function of the script and plans its statements. Returns the relations in the plans.
     private static func plan(
         _ script: SegmentScript, _ index: Int, of run: RunRecord, in session: PostgresSession
     ) async throws -> Set<PlannedRelation> {
@@ -85,7 +87,7 @@ package struct Relations: Sendable {
             """
             RELEASE script; SAVEPOINT script;
             CREATE FUNCTION \(name)() RETURNS void LANGUAGE sql BEGIN ATOMIC \(body) END
-            """, within: Snapshot.lockWait + PostgresSession.statementLimit, action: "look at \(script.text.file)")
+            """, within: Snapshot.lockWait + PostgresSession.statementLimit, action: "examine \(script.text.file)")
         for statement in statements {
             let plan = try await session.execute(
                 "EXPLAIN (VERBOSE, FORMAT JSON) \(statement)",
@@ -222,7 +224,7 @@ extension Relations {
         "database_to_xmlschema", "database_to_xml_and_xmlschema", "cursor_to_xml", "cursor_to_xmlschema",
     ]
 
-    /// STABLE functions of pg_catalog that read the session. A precheck may use them: it looks at rights.
+    /// STABLE functions of pg_catalog that read the session. A precheck may use them, because it checks rights.
     private static let sessionFunctions: Set<String> = [
         "current_setting", "current_user", "session_user", "current_database", "current_schema", "current_schemas",
         "current_query", "version", "pg_backend_pid", "pg_my_temp_schema", "pg_is_other_temp_schema",

@@ -9,8 +9,8 @@ package struct RunSchema: Sendable {
 
     package init(_ run: RunRecord) { self.run = run }
 
-    /// Creates the schema, its tables and, for tables partitioned by partition_no, a partition for each bucket. Repeated after
-    /// a crash it creates what is missing.
+    /// Creates the schema, its tables and, for tables partitioned by partition_no, a partition for each bucket. After a
+    /// crash it creates the missing ones.
     package func create(_ tables: [TableScript], in session: PostgresSession) async throws {
         let schema = run.runID.schemaName
         try await session.execute(
@@ -63,10 +63,10 @@ package struct RunSchema: Sendable {
         }
     }
 
-    /// Throws if the schema or a table in the place of a view or permanent table belongs to another role, so that this is found
-    /// at the start and not at the publication.
+    /// Throws if the schema, or a table in the place of a view or permanent table, belongs to another role, so that
+    /// this is found at the start and not at the publication.
     ///
-    /// - Parameter schemas: those that the role must be able to create in, where they exist.
+    /// - Parameter schemas: the schemas in which the role must be able to create objects, if they exist.
     package static func checkReports(
         _ tables: [TableScript], schemas: [String], in session: PostgresSession
     ) async throws {
@@ -92,18 +92,18 @@ package struct RunSchema: Sendable {
               ON n.oid = c.relnamespace AND n.nspname = pg_catalog.split_part(wanted.path, '.', 1)
             WHERE c.relkind <> wanted.kind OR NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')
             """, [SQL.array(views), SQL.array(permanent), SQL.array(schemas)],
-            action: "look for objects in the place of the views")
+            action: "read the owners of existing objects")
         guard !found.rows.isEmpty else { return }
         let problems = found.rows.map { "\($0[0] ?? "") belongs to \($0[1] ?? "")" }
         throw PostgresError(
             sqlState: "42501", message: problems.joined(separator: "; "),
-            hint: "a superuser can say: \(Set(found.rows.compactMap { $0[2] }).sorted().joined(separator: "; "))",
-            action: "use what is there already")
+            hint: "a superuser can run: \(Set(found.rows.compactMap { $0[2] }).sorted().joined(separator: "; "))",
+            action: "use the existing objects")
     }
 
     /// Replaces the views on this run's tables in the session's open transaction, unless they show a newer date.
     package func publishViews(_ tables: [TableScript], in session: PostgresSession) async throws {
-        // Two dates that are published at once take turns, so that the newer one remains.
+        // Two dates that are published at the same time are serialized, so that the newer one remains.
         try await session.execute(
             "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bda: views of report_oibl', 0))",
             action: "wait for the lock to replace the views")
@@ -117,7 +117,8 @@ package struct RunSchema: Sendable {
                     "SAVEPOINT replace; CREATE OR REPLACE VIEW \(target) AS \(select); RELEASE replace",
                     action: "replace the view report_oibl.\(view)")
             } catch let error as PostgresError where error.sqlState == "42P16" {
-                // The columns have changed, so the view is created again. If another view depends on it, the error names that.
+                // The columns have changed, so the view is created again. If another view depends on it, the error
+                // names that view.
                 try await session.execute(
                     "ROLLBACK TO replace; DROP VIEW \(target); CREATE VIEW \(target) AS \(select)",
                     action: "create the view report_oibl.\(view) again")
@@ -130,7 +131,7 @@ package struct RunSchema: Sendable {
             """
             SELECT run_id FROM bda.run
             WHERE client_id = $1 AND environment = $2 AND business_date > $3::date AND manifest_uri IS NOT NULL
-            """, [run.clientID, run.environment, run.businessDate.description], action: "look for newer dates"
+            """, [run.clientID, run.environment, run.businessDate.description], action: "read newer published dates"
         ).rows.compactMap { $0[0] }
         for runID in newer where try await Self.isShown(try RunID(runID), in: session) { return true }
         return false
@@ -144,7 +145,7 @@ package struct RunSchema: Sendable {
         ).rows.compactMap { try? RunID(String(($0[0] ?? "").dropFirst("bda_run_".count))) }
     }
 
-    /// The sessions that hold a lock on a relation of a schema, in words: what keeps it from being replaced or dropped.
+    /// The sessions that hold a lock on a relation of a schema, as sentences: they block its replacement or removal.
     package static func readers(
         of relations: [String]? = nil, schema: String, in session: PostgresSession
     ) async throws -> [String] {
@@ -162,7 +163,7 @@ package struct RunSchema: Sendable {
               AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
               AND a.pid <> pg_catalog.pg_backend_pid()
             ORDER BY 1
-            """, [schema, relations.map { SQL.array($0) }], action: "look for readers of the schema \(schema)"
+            """, [schema, relations.map { SQL.array($0) }], action: "read the sessions that use the schema \(schema)"
         ).rows.compactMap { $0[0] }
     }
 
@@ -176,12 +177,12 @@ package struct RunSchema: Sendable {
                 JOIN pg_catalog.pg_class AS c ON c.oid = d.refobjid
                 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
                 WHERE n.nspname = $1)
-            """, [runID.schemaName], action: "look for views on the run's tables"
+            """, [runID.schemaName], action: "read the views on the run's tables"
         ).firstValue == "t"
     }
 
-    /// Drops a run's schema, table by table and without CASCADE, so that a view that still shows it refuses. A lock that a
-    /// reader holds is waited for shortly (SQLSTATE 55P03): new readers queue behind the wait.
+    /// Drops a run's schema, table by table and without CASCADE, so that a view that still shows it prevents the drop.
+    /// The wait for a reader's lock is short (SQLSTATE 55P03), because new readers queue behind it.
     package static func drop(_ runID: RunID, in session: PostgresSession) async throws {
         try await session.execute("SET lock_timeout = '1s'", action: "limit the wait for locks")
         let schema = SQL.identifier(runID.schemaName)

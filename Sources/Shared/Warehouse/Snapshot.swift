@@ -5,9 +5,9 @@ package import Postgres
 /// locks on the tables that the scripts read. The locks are taken before the export: the effect of DDL, such as TRUNCATE or
 /// a rewrite, is visible in older snapshots too.
 package struct Snapshot: Sendable {
-    /// What `SET TRANSACTION SNAPSHOT` takes.
+    /// The argument of `SET TRANSACTION SNAPSHOT`.
     package let id: String
-    /// The session that holds it. Only checks in the snapshot run on it.
+    /// The session that holds it. It runs nothing but checks in the snapshot.
     package let session: PostgresSession
 
     /// Begins on `session`, locks the tables and exports.
@@ -40,8 +40,8 @@ package struct Snapshot: Sendable {
 
     private static let holding = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]
 
-    /// Time limit for the locks on the vault tables. A session that waits for an ACCESS EXCLUSIVE lock, which the holders of
-    /// the snapshot prevent, makes all later requests wait behind it.
+    /// Time limit for the locks on the vault tables. A session that waits for an ACCESS EXCLUSIVE lock, which the
+    /// holders of the snapshot block, makes all later requests wait behind it.
     static let lockWait = Duration.seconds(60)
 
     private static func lock(_ tables: [String], within wait: Duration) -> [String] {

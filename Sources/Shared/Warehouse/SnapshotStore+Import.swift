@@ -2,10 +2,11 @@ package import JobModel
 package import Ledger
 
 extension SnapshotStore {
-    /// Calls `body` with the ids under which the run's snapshot may be alive, one after the other, until it does not throw
-    /// `SnapshotLost`: the run's own, then its keepers', the newest first. Ids that are recorded meanwhile are tried as well.
+    /// Calls `body` with the ids under which the run's snapshot may exist, one after the other, until it does not throw
+    /// `SnapshotLost`: the run's own, then its keepers', the newest first. Ids recorded in the meantime are tried as
+    /// well.
     ///
-    /// - Returns: the id that is alive, and what `body` returned.
+    /// - Returns: the valid id, and the result of `body`.
     package func withSnapshot<Value: Sendable>(
         of runID: RunID, _ body: @Sendable (_ snapshotID: String) async throws -> Value
     ) async throws -> (id: String, value: Value) {

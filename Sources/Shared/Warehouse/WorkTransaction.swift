@@ -10,10 +10,10 @@ package enum WorkTransaction {
     }
 
     package enum Isolation: String, Sendable {
-        /// All statements see what was committed when the first began, or the imported snapshot.
+        /// All statements see the data committed when the first began, or the imported snapshot.
         case repeatableRead = "REPEATABLE READ"
-        /// Each statement sees what was committed when it began, so a statement after a lock sees what the lock's last holder
-        /// wrote.
+        /// Each statement sees the data committed when it began, so a statement after a lock sees the changes of the
+        /// lock's last holder.
         case readCommitted = "READ COMMITTED"
     }
 
@@ -45,8 +45,9 @@ package enum WorkTransaction {
         return id.firstValue ?? ""
     }
 
-    /// Inserts the result as the last statement and commits. Returns false if the job has a result already: nothing of this
-    /// attempt remains. Any other unique violation, such as one of a deferred constraint of a run's table, is thrown.
+    /// Inserts the result as the last statement and commits. Returns false if the job already has a result: no change
+    /// of this attempt remains. Any other unique violation, such as one of a deferred constraint of a run's table, is
+    /// thrown.
     package static func commit(
         in session: PostgresSession, claim: Claim, workerID: String, transactionID: String, result: JobResult
     ) async throws -> Bool {
@@ -61,7 +62,7 @@ package enum WorkTransaction {
                 "SELECT bda.record_result(\(arguments.joined(separator: ", "))); COMMIT", action: "commit the result")
             return true
         } catch let error as PostgresError where error.violates("result_pkey", in: "bda") {
-            try await session.execute("ROLLBACK", action: "roll back a job that was done before")
+            try await session.execute("ROLLBACK", action: "roll back a job that already has a result")
             return false
         }
     }
