@@ -1,4 +1,4 @@
-/// Room for the sentence that many functions of librdkafka write about a failure.
+/// The buffer for the error text that many functions of librdkafka write.
 struct ErrorText {
     static let size = 512
     var buffer = [CChar](repeating: 0, count: size)

@@ -11,7 +11,7 @@ extension KafkaAdmin {
         do {
             value = try await body(admin)
         } catch {
-            // The first error is the one that tells the cause.
+            // The first error is the cause.
             try? await admin.close()
             throw error
         }
@@ -19,7 +19,7 @@ extension KafkaAdmin {
         return value
     }
 
-    /// Throws unless all of `names` exist: the check with which each program starts.
+    /// Throws unless all topics of `names` exist: the check at the start of each program.
     package static func requireTopics(
         _ names: [String], configuration: KafkaConfiguration, within limit: Duration, logger: Logger
     ) async throws {
@@ -34,29 +34,29 @@ extension KafkaAdmin {
         }
     }
 
-    /// Throws when no broker answers within `limit`; the error tells refused connections, unknown names, refused
-    /// log-ins and TLS failures apart.
+    /// Throws if no broker answers within `limit`; the error distinguishes refused connections, unknown host names,
+    /// refused log-ins and TLS failures.
     ///
-    /// - Parameter topic: asks for this one only, which costs a large cluster less.
+    /// - Parameter topic: limits the request to this topic, which is cheaper on a large cluster.
     package nonisolated func checkReachable(within limit: Duration, topic: String? = nil) async throws {
         _ = try await bounded(limit, "reach Kafka") { try await $0.lookUp(topic: topic, within: limit) }
     }
 
-    /// The topics that exist, with their numbers of partitions.
+    /// The existing topics, with their numbers of partitions.
     package nonisolated func topics(within limit: Duration) async throws -> [String: Int] {
         try await bounded(limit, "list the topics") { try await $0.lookUp(topic: nil, within: limit) }
     }
 
-    /// Creates the topics of `definitions` that do not exist, and returns when the brokers know them.
+    /// Creates the missing topics of `definitions`, and returns when the brokers have them.
     ///
-    /// Throws the first error, at the latest some seconds after `limit`; calling it again goes on where it stopped.
+    /// Throws the first error, at the latest some seconds after `limit`; another call continues where this one stopped.
     package nonisolated func ensureTopics(
         _ definitions: [KafkaTopicDefinition], within limit: Duration
     ) async throws -> KafkaTopicsReport {
         try await bounded(limit, "create topics") { try await $0.createMissing(definitions, within: limit) }
     }
 
-    /// librdkafka ends its calls by itself at `limit`. Should it hang, the caller goes on a little later.
+    /// librdkafka ends its calls by itself at `limit`. If it hangs, the caller continues a little later.
     private nonisolated func bounded<Value: Sendable>(
         _ limit: Duration, _ action: String, _ body: @escaping @Sendable (KafkaAdmin) async throws -> Value
     ) async throws -> Value {

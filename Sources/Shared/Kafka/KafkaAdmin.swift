@@ -3,12 +3,12 @@ internal import Timing
 internal import CLibRdKafka
 package import Logging
 
-/// A topic as it should be.
+/// The definition of a topic.
 package struct KafkaTopicDefinition: Sendable, Hashable {
     package let name: String
     /// At least 1.
     package let partitions: Int
-    /// Copies of each partition; nil takes the cluster's default.
+    /// The number of copies of each partition; nil selects the cluster's default.
     package let replicationFactor: Int?
     /// Settings of the topic, such as `retention.ms`.
     package let configuration: [String: String]
@@ -21,13 +21,13 @@ package struct KafkaTopicDefinition: Sendable, Hashable {
     }
 }
 
-/// What `KafkaAdmin.ensureTopics` found and did; names in the order of the definitions.
+/// The result of `KafkaAdmin.ensureTopics`; names in the order of the definitions.
 package struct KafkaTopicsReport: Sendable, Hashable {
-    /// Topics that were made.
+    /// Topics that this call created.
     package internal(set) var created: [String] = []
-    /// Topics that existed, those of `tooFewPartitions` included.
+    /// Topics that existed, including those of `tooFewPartitions`.
     package internal(set) var existing: [String] = []
-    /// Topics that exist with fewer partitions than defined; they are not changed, as that would move keys.
+    /// Topics that exist with fewer partitions than defined; they are not changed, because keys would move.
     package internal(set) var tooFewPartitions: [TooFew] = []
 
     package struct TooFew: Sendable, Hashable {
@@ -37,18 +37,19 @@ package struct KafkaTopicsReport: Sendable, Hashable {
     }
 }
 
-/// Looks at a cluster and makes topics.
+/// Reads the metadata of a cluster and creates topics.
 package actor KafkaAdmin {
     private let thread: BlockingThread
     private let configuration: KafkaConfiguration
     private var handle: KafkaHandle?
 
-    /// The thread of its own on which all calls into librdkafka are made.
+    /// The thread on which all calls into librdkafka are made.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// Makes the client; connections are opened by the first call.
+    /// Creates the client; the first call opens connections.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    /// A factory, because Swift 6.3's optimizer does not end on a package initializer of an actor whose deinit is
+    /// isolated.
     package static func make(configuration: KafkaConfiguration, logger: Logger) async throws -> KafkaAdmin {
         try await KafkaAdmin(configuration: configuration, logger: logger)
     }
@@ -76,7 +77,7 @@ package actor KafkaAdmin {
         var report = KafkaTopicsReport()
         let missing = definitions.filter { existing[$0.name] == nil }
         if !missing.isEmpty {
-            // Others may make the same topics at this moment; such a topic is not ours.
+            // Another process may create the same topic at the same time; such a topic is not counted here.
             report.created = try handle.createTopics(missing, deadline: deadline)
             while definitions.contains(where: { existing[$0.name] == nil }) {
                 guard !deadline.hasPassed else {
@@ -96,7 +97,7 @@ package actor KafkaAdmin {
         return report
     }
 
-    /// Closes the client. Throws when librdkafka does not let go of it within `limit`; it is then left behind.
+    /// Closes the client. Throws if librdkafka does not release it within `limit`; the client is then left behind.
     package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         try await closeClient("admin client", within: limit) {
             await self.destroyHandle()

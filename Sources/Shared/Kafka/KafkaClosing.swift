@@ -1,7 +1,7 @@
 internal import Timing
 
-/// Runs the closing of a client. Throws when `body` has not ended within `limit`, or returns false: librdkafka then holds
-/// on to the client, which is left behind, and the process should end.
+/// Closes a client with `body`. Throws if `body` has not ended within `limit`, or returns false: librdkafka then does
+/// not release the client, which is left behind, and the process should end.
 func closeClient(
     _ client: String, within limit: Duration, _ body: @escaping @Sendable () async throws -> Bool
 ) async throws {

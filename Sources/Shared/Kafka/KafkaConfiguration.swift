@@ -5,25 +5,25 @@ import CommandLineOptions
 package import Settings
 import Timing
 
-/// How to reach a Kafka cluster: what all clients of a process have in common.
+/// The connection to a Kafka cluster: the configuration that all clients of a process share.
 ///
 /// The settings are those of `KafkaSetting`; any other `BDA_KAFKA_<PROPERTY>` is a property of librdkafka, in lower case
 /// and with dots for underscores.
 ///
-/// Properties on which this module's promises rest are refused. Values never show in a description: some are secrets.
+/// Properties that this module relies on are refused. Values are never part of a description, because some are secrets.
 package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomReflectable {
     /// `host:port`, comma-separated.
     package let bootstrapServers: String
-    /// The name under which brokers and logs know this process.
+    /// The name of this process in the logs of brokers.
     package let clientID: String
-    /// Properties of librdkafka beside those that this module sets.
+    /// Properties of librdkafka besides those that this module sets.
     let properties: [String: String]
-    /// Passwords by property. One that stands in a file is read for each new client, and again after a refused log-in.
+    /// Passwords by property. A password file is read for each new client, and again after a refused log-in.
     let secrets: [String: Secret]
-    /// The file of an OAUTHBEARER token that another program keeps fresh.
+    /// The file of an OAUTHBEARER token that another program renews.
     let tokenFile: String?
 
-    /// A real cluster, with more `properties` of librdkafka under their own names.
+    /// A real cluster, with further `properties` of librdkafka under their own names.
     ///
     /// Throws for the first property that librdkafka or this module refuses.
     package init(bootstrapServers: String, clientID: String, properties: [String: String] = [:]) throws(KafkaError) {
@@ -41,11 +41,11 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
     static func mockCluster(bootstrapServers: String, clientID: String) -> KafkaConfiguration {
         KafkaConfiguration(
             bootstrapServers: bootstrapServers, clientID: clientID,
-            // It holds every rebalance for the session's length, and does not wake a waiting fetch when data comes.
+            // It delays every rebalance by the session's length, and does not wake a waiting fetch when data arrive.
             accepted: ["session.timeout.ms": "3000", "heartbeat.interval.ms": "500", "fetch.wait.max.ms": "10"])
     }
 
-    /// Reads the settings above; what is wrong is recorded in `settings`, which throws when it is finished.
+    /// Reads the settings; problems are recorded in `settings`, whose `finish` throws them.
     package init(settings: inout SettingsReader, clientID: String) {
         let servers = settings[KafkaSetting.bootstrapServers]
         var properties: [String: String] = [:]
@@ -80,7 +80,7 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
         self.tokenFile = tokenFile
     }
 
-    /// The variables by which another process of ours reaches the same cluster in the same way. They may hold secrets.
+    /// The variables by which a child process connects to the same cluster in the same way. They may hold secrets.
     package var environment: [String: String] {
         var variables = [KafkaSetting.bootstrapServers.name: bootstrapServers]
         for (name, value) in properties { variables[Self.setting(of: name)] = value }
@@ -105,7 +105,7 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
     /// As `description`, so that `dump` shows no value either.
     package var customMirror: Mirror { Mirror(reflecting: description) }
 
-    /// The SASL mechanism in use, in capitals; nil without SASL.
+    /// The SASL mechanism in use, in upper case; nil without SASL.
     var saslMechanism: String? {
         let security = properties["security.protocol"]?.lowercased() ?? "plaintext"
         guard security.hasPrefix("sasl") else { return nil }
@@ -115,7 +115,7 @@ package struct KafkaConfiguration: Sendable, CustomStringConvertible, CustomRefl
 }
 
 extension KafkaConfiguration {
-    /// Why a property cannot be set.
+    /// The reason to refuse a property.
     struct Refusal {
         let problem: String
         let hint: String?
@@ -126,9 +126,9 @@ extension KafkaConfiguration {
         "BDA_KAFKA_" + String(name.uppercased().map { $0 == "." ? "_" : $0 })
     }
 
-    /// What speaks against `name` = `value`; nil if nothing does.
+    /// The reason to refuse `name` = `value`; nil if the property is accepted.
     static func refusal(of name: String, value: String) -> Refusal? {
-        // Newer releases have more of the group's, such as group.protocol.
+        // Newer releases have more properties of groups, such as group.protocol.
         if let reason = ownedProperties[name] ?? (name.hasPrefix("group.") ? perRole : nil) {
             return Refusal(problem: "'\(name)' is set by the program: \(reason)", hint: "remove it")
         }
@@ -137,7 +137,7 @@ extension KafkaConfiguration {
             try scratch.set(name, value)
             return nil
         } catch {
-            // librdkafka repeats the values of numbers and choices, not of texts, which is what secrets are.
+            // librdkafka repeats the values of numbers and choices, but not texts, which secrets are.
             return Refusal(problem: error.cause, hint: error.hint)
         }
     }
@@ -146,7 +146,7 @@ extension KafkaConfiguration {
     private static let offsets = "offsets are committed once a job is claimed"
     private static let bounded = "memory and delay were measured with the program's value"
 
-    /// Properties that are refused, and why.
+    /// Refused properties, with the reasons.
     static let ownedProperties: [String: String] = [
         "bootstrap.servers": "use BDA_KAFKA_BOOTSTRAP_SERVERS",
         "metadata.broker.list": "use BDA_KAFKA_BOOTSTRAP_SERVERS",
@@ -189,13 +189,13 @@ extension KafkaConfiguration {
 }
 
 extension KafkaConfiguration {
-    /// What a kind of client sets by itself: `defaults`, which the user may replace, and what is `fixed`.
+    /// The properties of one kind of client: `defaults`, which the user may replace, and `fixed` ones.
     struct Role {
         var defaults: [String: String] = [:]
         var fixed: [String: String]
     }
 
-    /// Owner of a `rd_kafka_conf_t` until a handle takes it over.
+    /// The owner of a `rd_kafka_conf_t` until a handle takes it over.
     struct Properties: ~Copyable {
         private let pointer: OpaquePointer
 
@@ -220,7 +220,8 @@ extension KafkaConfiguration {
 
         func enableEvents(_ events: Int32) { rd_kafka_conf_set_events(pointer, events) }
 
-        /// Makes the client, which owns the configuration from then on; on failure it is freed here.
+        /// Creates the client, which owns the configuration from then on; if that fails, the configuration is freed
+        /// here.
         consuming func makeClient(_ type: rd_kafka_type_t) throws(KafkaError) -> OpaquePointer {
             var text = ErrorText()
             if let client = rd_kafka_new(type, pointer, &text.buffer, ErrorText.size) {
@@ -257,25 +258,25 @@ extension KafkaConfiguration {
         return result
     }
 
-    /// A broken connection is found and tried again soon, and small messages leave at once. (`log.connection.close`
-    /// stays on: librdkafka's guesses at a wrong `security.protocol` go with it.)
+    /// A broken connection is detected and opened again soon, and small messages are sent without delay.
+    /// (`log.connection.close` stays on, because librdkafka's hints on a wrong `security.protocol` depend on it.)
     private static let general = [
         "socket.keepalive.enable": "true", "socket.nagle.disable": "true", "reconnect.backoff.ms": "100",
         "reconnect.backoff.max.ms": "2000",
     ]
 
-    /// `error` with a better hint, where this configuration tells more than the code alone.
+    /// `error` with a better hint, if this configuration determines the cause better than the code alone.
     func explaining(_ error: KafkaError) -> KafkaError {
         let hint: String?
         if error.isAuthentication, let mechanism = saslMechanism {
             hint = logInHint(mechanism: mechanism, cause: error.cause)
         } else if error.code == .ssl, error.cause.contains(" alert ") {
-            // The other side has said no.
+            // The broker has refused the handshake.
             hint =
                 "the broker refuses this client's certificate: check BDA_KAFKA_SSL_CERTIFICATE_LOCATION and "
-                + "BDA_KAFKA_SSL_KEY_LOCATION, the certificate's dates and who has signed it"
+                + "BDA_KAFKA_SSL_KEY_LOCATION, the certificate's dates and its issuer"
         } else if error.code == .transport, error.cause.contains(/SSL.(handshake|routines|listener)/.ignoresCase()) {
-            // A broker that hangs up because of TLS is no more than a lost connection to librdkafka.
+            // librdkafka reports a TLS failure that closes the connection as a lost connection.
             hint = KafkaError.Code.ssl.hint
         } else {
             hint = nil
@@ -285,7 +286,7 @@ extension KafkaConfiguration {
             code: error.code, action: error.action, cause: error.cause, isFatal: error.isFatal, hint: hint)
     }
 
-    /// What to say when a log-in by `mechanism` failed; nil: what the code alone says.
+    /// The hint after a failed log-in by `mechanism`; nil selects the hint of the code.
     private func logInHint(mechanism: String, cause: String) -> String? {
         if cause.contains("Unsupported SASL mechanism") { return "set BDA_KAFKA_SASL_MECHANISM to what the broker has" }
         if mechanism == "OAUTHBEARER" {
@@ -294,7 +295,7 @@ extension KafkaConfiguration {
         return Self.scramHint(mechanism: mechanism, version: KafkaLibrary.version)
     }
 
-    /// What to say when a log-in by `mechanism` failed and this release of librdkafka may be the reason.
+    /// The hint after a failed log-in by `mechanism` if this release of librdkafka may be the reason.
     static func scramHint(mechanism: String, version: KafkaLibrary.Version) -> String? {
         guard mechanism.hasPrefix("SCRAM"), version < KafkaLibrary.firstVersionWithScramForKafka4 else { return nil }
         return "librdkafka \(version) cannot log in to Kafka 4 by \(mechanism), whatever the password (fixed in "

@@ -7,10 +7,10 @@ import ServiceLifecycle
 
 /// A member of a consumer group whose tasks take one message each.
 ///
-/// `run` must run for as long as the member shall keep its partitions: it answers rebalances and tells Kafka that the
-/// member lives, however long the caller works between two messages.
+/// `run` must run as long as the member is to keep its partitions: it answers rebalances and reports to Kafka that the
+/// member is active, however long the caller works between two messages.
 ///
-/// Delivery is at least once: what is not acknowledged is delivered again after a crash or a rebalance.
+/// Delivery is at least once: a message that is not acknowledged is delivered again after a crash or a rebalance.
 package actor KafkaConsumer: Service {
     private let thread: BlockingThread
     private let configuration: KafkaConfiguration
@@ -27,37 +27,39 @@ package actor KafkaConsumer: Service {
     private var outage: ReadingOutage
     private var isConnected = false
 
-    /// What the group has given to this member, and what became of it.
+    /// The assignment of this member and its figures.
     package private(set) var state = State()
 
     /// Figures of one consumer.
     package struct State: Sendable, Hashable {
-        /// The partitions that this member reads now.
+        /// The partitions that this member reads.
         package internal(set) var assignment: [KafkaPartition] = []
         /// Assignments that were received.
         package internal(set) var rebalances = 0
-        /// Assignments that were given up, `lostAssignments` included.
+        /// Assignments that were revoked, including `lostAssignments`.
         package internal(set) var revocations = 0
-        /// Assignments that the group had given to others before this member knew.
+        /// Assignments that the group had given to other members before this member was informed.
         package internal(set) var lostAssignments = 0
-        /// Acknowledgements that came after their partition was given up; the message is delivered again.
+        /// Acknowledgements that came after their partition was revoked; the message is delivered again.
         package internal(set) var staleAcknowledgements = 0
         /// Commits that failed; the messages are delivered again if the partition moves now.
         package internal(set) var failedCommits = 0
         /// Times that the group was joined again because the topics could not be read.
         package internal(set) var rejoins = 0
-        /// Whether an error that librdkafka does not mend keeps this member from reading its topics.
+        /// Whether an error that librdkafka does not resolve prevents this member from reading its topics.
         package internal(set) var isReadingBlocked = false
-        /// Messages that wait in the assigned partitions, by librdkafka's newest statistics; nil while it is unknown.
+        /// Unread messages in the assigned partitions, by librdkafka's newest statistics; nil while the number is
+        /// unknown.
         package internal(set) var lag: Int64?
     }
 
-    /// The thread of its own on which all calls into librdkafka are made.
+    /// The thread on which all calls into librdkafka are made.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// Makes the client; it joins `group` when `run` begins.
+    /// Creates the client; it joins `group` when `run` begins.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    /// A factory, because Swift 6.3's optimizer does not end on a package initializer of an actor whose deinit is
+    /// isolated.
     package static func make(
         configuration: KafkaConfiguration, group: String, topics: [String], metrics: MetricsRegistry, logger: Logger
     ) async throws -> KafkaConsumer {
@@ -73,7 +75,7 @@ package actor KafkaConsumer: Service {
             properties: [:])
     }
 
-    /// As above, with `properties` over this module's own: for tests, which cannot wait for minutes.
+    /// As above, with `properties` that override this module's own: for tests, which cannot wait for minutes.
     init(
         configuration: KafkaConfiguration, group: String, topics: [String], metrics: MetricsRegistry, logger: Logger,
         properties: [String: String], rejoinInterval: Duration = .seconds(15)
@@ -87,7 +89,7 @@ package actor KafkaConsumer: Service {
         outage = ReadingOutage(interval: rejoinInterval, patience: rejoinInterval * 8, now: .now)
         handle = nil
         let signal = QueueSignal { [weak self] in
-            // A C callback has no task to be part of.
+            // A C callback belongs to no task.
             Task { await self?.serve() }
         }
         wake = signal
@@ -103,11 +105,12 @@ package actor KafkaConsumer: Service {
 
     /// Joins the group and stays a member until the task is cancelled; `close` then leaves the group.
     ///
-    /// Throws `KafkaError` when librdkafka cannot go on with this client.
+    /// Throws `KafkaError` if librdkafka cannot continue with this client.
     package func run() async throws {
         guard let handle else { throw closedError() }
         try subscribe(handle)
-        // librdkafka wakes us for all there is to do. This only tells it that we live, within max.poll.interval.ms.
+        // librdkafka's signal wakes the actor for all work. This loop only polls within max.poll.interval.ms, as
+        // required.
         while !Task.isCancelled, self.handle != nil {
             serve()
             if let end { throw end }
@@ -118,10 +121,10 @@ package actor KafkaConsumer: Service {
         }
     }
 
-    /// The next message, waiting for it at most `limit`; nil when the time is up. Any number of tasks may wait.
+    /// The next message, after at most `limit`; nil if none came in that time. Any number of tasks may wait.
     ///
-    /// Throws `CancellationError` when the task is cancelled, the message then goes to another one; `KafkaError` when
-    /// the consumer is closed or librdkafka cannot go on.
+    /// Throws `CancellationError` if the task is cancelled, the message is then delivered to another one; `KafkaError`
+    /// if the consumer is closed or librdkafka cannot continue.
     package func next(within limit: Duration) async throws -> KafkaReceivedMessage? {
         if let end { throw end }
         return try await intake.next(within: limit)
@@ -131,7 +134,7 @@ package actor KafkaConsumer: Service {
     package var waiting: Int { intake.waiting }
 
     /// Notes that `message` need not be delivered again. The commit happens in the background; if it fails, or the
-    /// partition was given up meanwhile, that is counted, and the message is delivered again.
+    /// partition was revoked in the meantime, that is counted, and the message is delivered again.
     package func acknowledge(_ message: KafkaReceivedMessage) {
         switch intake.acknowledge(message) {
         case .waits: return
@@ -143,22 +146,22 @@ package actor KafkaConsumer: Service {
                 let code = rd_kafka_offsets_store(handle.pointer, list)
                 return code == RD_KAFKA_RESP_ERR_NO_ERROR ? list.pointee.elems[0].err : code
             }
-            // `_STATE` says that librdkafka knows of the revocation before we do.
+            // `_STATE` means that librdkafka has processed the revocation, but this actor has not yet.
             guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { return noteStaleAcknowledgement() }
             needsCommit = true
             commitIfNeeded()
         }
     }
 
-    /// Leaves the group, so that others get the partitions at once, and closes the client.
+    /// Leaves the group, so that other members get the partitions immediately, and closes the client.
     ///
-    /// Throws when librdkafka has not done so within `limit`; the client is then left behind, and the process should end.
+    /// Throws if librdkafka has not done so within `limit`; the client is then left behind, and the process should end.
     package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         let deadline = Deadline.after(limit)
         try await closeClient("consumer", within: limit + .seconds(1)) { await self.leaveGroup(deadline: deadline) }
     }
 
-    /// Makes librdkafka fail for good, through its own hook for tests.
+    /// Makes the client fail with a fatal error, by librdkafka's hook for tests.
     func induceFatalError() {
         guard let handle else { return }
         rd_kafka_test_fatal_error(handle.pointer, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "induced")
@@ -169,9 +172,9 @@ package actor KafkaConsumer: Service {
             // A topic that was created again is found after this time, not after five minutes.
             "topic.metadata.refresh.interval.ms": "10000",
             "session.timeout.ms": "30000",
-            // Members learn of a newcomer by a heartbeat, so this is how long it waits for its partitions.
+            // Members are informed of a new member by a heartbeat, so this is how long it waits for its partitions.
             "heartbeat.interval.ms": "1000", "fetch.wait.max.ms": "100",
-            // No limit for a job: the client is asked for reports all the while.
+            // A job has no limit here: the client is polled for reports during the job.
             "max.poll.interval.ms": "600000",
         ]
         let fixed = [
@@ -200,7 +203,7 @@ package actor KafkaConsumer: Service {
         }
     }
 
-    /// Joins the group again while the topics cannot be read, and tells when that is over.
+    /// Joins the group again while the topics cannot be read, and logs the end of the outage.
     private func rejoinIfNeeded() throws(KafkaError) {
         guard let handle else { return }
         switch outage.advice(isConnected: isConnected, hasUnread: intake.hasUnread, now: .now) {
@@ -220,7 +223,7 @@ package actor KafkaConsumer: Service {
 
     private var topicNames: String { topics.joined(separator: ", ") }
 
-    /// Logs an error that librdkafka reported; of those that begin and prolong an outage, the first only.
+    /// Logs an error of librdkafka; of the errors of one outage, only the first.
     private func note(_ error: KafkaError) {
         let begins = outage.note(error, now: .now)
         if begins { noteOutage(error) }
@@ -262,7 +265,7 @@ package actor KafkaConsumer: Service {
                 state.lostAssignments += 1
                 metrics.lostAssignments.increment(by: 1)
             } else {
-                // Requests keep their order, so this one leaves before the partitions are given up.
+                // Requests keep their order, so this one is sent before the partitions are revoked.
                 requestCommit(of: handle)
             }
             intake.close()
@@ -285,7 +288,7 @@ package actor KafkaConsumer: Service {
     private func assign(_ partitions: [KafkaPartition]?, of handle: KafkaHandle) {
         let code =
             if let partitions {
-                // An offset of "invalid" means the committed one.
+                // The offset "invalid" selects the committed offset.
                 withPartitionList(partitions.map { ($0, Int64(RD_KAFKA_OFFSET_INVALID)) }) {
                     rd_kafka_assign(handle.pointer, $0)
                 }
@@ -310,7 +313,7 @@ package actor KafkaConsumer: Service {
         metrics.staleAcknowledgements.increment(by: 1)
     }
 
-    /// One commit is under way at a time; acknowledgements that come meanwhile share the next one.
+    /// At most one commit is under way; acknowledgements that come in the meantime share the next one.
     private func commitIfNeeded() {
         guard let handle, needsCommit, !isCommitting, !waitsBeforeCommit else { return }
         requestCommit(of: handle)
@@ -328,7 +331,7 @@ package actor KafkaConsumer: Service {
             state.failedCommits += 1
             metrics.failedCommits.increment(by: 1)
             logger.debug("Kafka commit failed", metadata: [.code: "\(code)"])
-            // `run` tries again within a second; after a rebalance there is nothing left to commit, which is no error.
+            // `run` retries within a second; after a rebalance nothing is left to commit, which is no error.
             needsCommit = true
             waitsBeforeCommit = true
         } else {
@@ -345,7 +348,7 @@ package actor KafkaConsumer: Service {
         KafkaError(code: .closed, action: "read from Kafka", cause: "the consumer was closed")
     }
 
-    /// True when the client was closed in time.
+    /// Returns whether the client was closed in time.
     private func leaveGroup(deadline: Deadline) -> Bool {
         guard let handle else { return true }
         self.handle = nil

@@ -1,6 +1,6 @@
 internal import Metrics
 
-/// The series that one consumer writes.
+/// The metrics of one consumer.
 struct KafkaConsumerMetrics: Sendable {
     let rebalances: Counter
     let lostAssignments: Counter

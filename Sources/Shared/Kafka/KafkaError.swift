@@ -2,7 +2,7 @@ internal import CLibRdKafka
 package import CommandLineOptions
 internal import Logging
 
-/// A failure that librdkafka or a broker reported, or a use that this module refuses.
+/// A failure that librdkafka or a broker reported, or a call that this module refuses.
 package struct KafkaError: ErrorWithExitCode, Sendable, Hashable, CustomStringConvertible {
     /// A number of `rd_kafka_resp_err_t`: negative ones are librdkafka's own, positive ones are the protocol's.
     package struct Code: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
@@ -12,20 +12,20 @@ package struct KafkaError: ErrorWithExitCode, Sendable, Hashable, CustomStringCo
 
         init(_ code: rd_kafka_resp_err_t) { rawValue = code.rawValue }
 
-        /// librdkafka's name of it, such as `_TRANSPORT` or `UNKNOWN_TOPIC_OR_PART`.
+        /// librdkafka's name of the code, such as `_TRANSPORT` or `UNKNOWN_TOPIC_OR_PART`.
         package var description: String { String(cString: rd_kafka_err2name(rd_kafka_resp_err_t(rawValue))) }
 
-        /// librdkafka's sentence on it.
+        /// librdkafka's sentence about the code.
         var text: String { String(cString: rd_kafka_err2str(rd_kafka_resp_err_t(rawValue))) }
     }
 
     package let code: Code
-    /// What was tried, to follow "unable to".
+    /// The attempted action, as a phrase that follows "unable to".
     package let action: String
     package let cause: String
-    /// The handle can do nothing more: it must be made anew.
+    /// Whether the client cannot be used any more and must be created again.
     package let isFatal: Bool
-    /// What to do about it, for people.
+    /// What the operator can do.
     package let hint: String?
 
     init(code: Code, action: String, cause: String? = nil, isFatal: Bool = false, hint: String? = nil) {
@@ -36,7 +36,7 @@ package struct KafkaError: ErrorWithExitCode, Sendable, Hashable, CustomStringCo
         self.hint = hint ?? code.hint
     }
 
-    /// Reads and frees `error`; nil when there is none.
+    /// Reads and frees `error`. Returns nil if there is no error.
     init?(consuming error: OpaquePointer?, action: String) {
         guard let error else { return nil }
         defer { rd_kafka_error_destroy(error) }
@@ -48,26 +48,26 @@ package struct KafkaError: ErrorWithExitCode, Sendable, Hashable, CustomStringCo
     /// One line, safe to log; `hint` is not part of it.
     package var description: String { "unable to \(action): \(cause) (\(code))" }
 
-    /// The same call may succeed later although nothing is changed.
+    /// Whether the same call may succeed later without a change.
     package var isRetryable: Bool { !isFatal && Self.retryable.contains(code) }
 
-    /// No broker answered, or none that can be talked to.
+    /// Whether no broker can be reached.
     package var isUnreachable: Bool { Self.unreachable.contains(code) }
 
-    /// The broker refused the log-in.
+    /// Whether the broker refused the log-in.
     package var isAuthentication: Bool { Self.authentication.contains(code) }
 
-    /// The broker knows the user, who has no right to do this.
+    /// Whether the user lacks a right.
     package var isAuthorization: Bool { Self.authorization.contains(code) }
 
-    /// The topic, or the partition of it, does not exist.
+    /// Whether the topic or the partition does not exist.
     package var isUnknownTopic: Bool { Self.unknownTopic.contains(code) }
 
-    /// A message has more bytes than the client, the topic or the broker takes.
+    /// Whether a message exceeds the size that the client, the topic or the broker accepts.
     package var isMessageTooLarge: Bool { code == .messageTooLarge }
 
-    /// A refusal that holds until an administrator changes settings, rights or certificates is an error of usage: no
-    /// later start of the program would end otherwise.
+    /// A refusal that lasts until an administrator changes settings, rights or certificates is an error of usage,
+    /// because another start of the program would end in the same way.
     package var exitCode: ExitCode {
         if isUnknownTopic { return .setupNeeded }
         let isCertificate = code == .ssl && cause.contains(/certificate|unknown ca/.ignoresCase())
@@ -91,7 +91,7 @@ package struct KafkaError: ErrorWithExitCode, Sendable, Hashable, CustomStringCo
     private static let unknownTopic: Set<Code> = [
         .unknownTopic, Code(RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION), Code(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART),
     ]
-    // DNS is here because names come and go while a cluster is rolled out; TLS and log-in need an administrator.
+    // DNS is included because host names appear and disappear during a rollout; TLS and log-in need an administrator.
     private static let retryable: Set<Code> = [
         .transport, .allBrokersDown, .resolve, .timedOut, .messageTimedOut, .queueFull,
         Code(RD_KAFKA_RESP_ERR__WAIT_COORD), Code(RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS),
@@ -105,7 +105,7 @@ package struct KafkaError: ErrorWithExitCode, Sendable, Hashable, CustomStringCo
 }
 
 extension KafkaError {
-    /// Logs what librdkafka reported by itself: it mends what it can, so this is no failure of anything yet.
+    /// Logs an error that librdkafka reported by itself: it retries on its own, so no call has failed yet.
     func log(to logger: Logger) {
         logger.warning(
             "Kafka reports an error",
@@ -134,7 +134,7 @@ extension KafkaError.Code {
     static let messageTooLarge = Self(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
     static let topicExists = Self(RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
 
-    /// What to do about the frequent codes, where the code alone says enough.
+    /// The hint for frequent codes, if the code alone determines the remedy.
     var hint: String? {
         switch self {
         case .resolve:
@@ -146,7 +146,7 @@ extension KafkaError.Code {
         case .ssl:
             "check BDA_KAFKA_SECURITY_PROTOCOL, BDA_KAFKA_SSL_CA_LOCATION and the certificates' names and dates"
         case .messageTooLarge:
-            "look at max.message.bytes of the topic and message.max.bytes of the brokers; `bda-coordinator setup` makes topics that take 1 MiB"
+            "check max.message.bytes of the topic and message.max.bytes of the brokers; `bda-coordinator setup` creates topics that accept 1 MiB"
         case .unknownTopic, Self(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), Self(RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION):
             "create the topics with `bda-coordinator setup`, and check BDA_TOPIC_PREFIX"
         case Self(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED), Self(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED),

@@ -3,8 +3,8 @@ internal import Timing
 internal import CLibRdKafka
 
 extension KafkaHandle {
-    /// The topics that exist, with their numbers of partitions: all, or `name` only. Tries until `deadline`, but gives
-    /// up at once when the log-in or TLS fails, which no waiting mends.
+    /// The existing topics, with their numbers of partitions: all, or `name` only. Retries until `deadline`, but throws
+    /// immediately if the log-in or TLS fails, which a retry does not resolve.
     func topics(
         named name: String? = nil, configuration: KafkaConfiguration, deadline: Deadline
     ) throws -> [String: Int] {
@@ -14,7 +14,7 @@ extension KafkaHandle {
         while true {
             try Task.checkCancellation()
             var metadata: UnsafePointer<rd_kafka_metadata>?
-            // In slices: the reason for a failure arrives as an event, long before the request's own time-out.
+            // In slices: the reason of a failure arrives as an event, long before the request's own time limit.
             let code = rd_kafka_metadata(
                 pointer, name == nil ? 1 : 0, topic, &metadata, min(500, deadline.remainingMilliseconds))
             if code == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata {
@@ -31,7 +31,7 @@ extension KafkaHandle {
         }
     }
 
-    /// Waits a moment before something is asked again, and reads what was reported.
+    /// Waits for a moment before a retry, and reads the reports.
     func pause() {
         _ = read(from: reports, milliseconds: 50) { _ in }
         drain { _ in }
@@ -48,7 +48,7 @@ extension KafkaHandle {
                 min(2000, deadline.remainingMilliseconds))
             if code == RD_KAFKA_RESP_ERR_NO_ERROR { return high }
             let error = KafkaError(code: .init(code), action: "find the end of \(partition)")
-            // Such as a partition that has no leader yet, because it was made this moment.
+            // For example, a new partition does not have a leader yet.
             guard error.isRetryable, !deadline.hasPassed else { throw error }
             pause()
         }

@@ -3,7 +3,7 @@ internal import Timing
 internal import CLibRdKafka
 
 extension KafkaHandle {
-    /// Asks the cluster to make topics. Returns the names of those that it made; a topic that exists is no error.
+    /// Creates topics. Returns the names of the created ones; an existing topic is no error.
     func createTopics(_ definitions: [KafkaTopicDefinition], deadline: Deadline) throws(KafkaError) -> [String] {
         var topics: [OpaquePointer?] = []
         defer { for topic in topics { rd_kafka_NewTopic_destroy(topic) } }
@@ -13,14 +13,14 @@ extension KafkaHandle {
         defer { rd_kafka_AdminOptions_destroy(options) }
         var text = ErrorText()
         let limit = max(1, deadline.remainingMilliseconds)
-        // How long the reply may take, and how long the controller may wait for the brokers.
+        // The limit of the reply, and the limit of the controller's wait for the brokers.
         rd_kafka_AdminOptions_set_request_timeout(options, limit, &text.buffer, ErrorText.size)
         rd_kafka_AdminOptions_set_operation_timeout(options, limit, &text.buffer, ErrorText.size)
 
         let queue = rd_kafka_queue_new(pointer)!
         defer { rd_kafka_queue_destroy(queue) }
         rd_kafka_CreateTopics(pointer, &topics, topics.count, options, queue)
-        // The request's own time limit ends this wait; the one here is for a librdkafka that hangs.
+        // The request's own time limit ends this wait; this limit is for a librdkafka that hangs.
         guard let event = rd_kafka_queue_poll(queue, limit + 2000) else {
             throw KafkaError(code: .timedOut, action: "create topics")
         }

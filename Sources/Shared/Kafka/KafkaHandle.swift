@@ -3,9 +3,10 @@ internal import CLibRdKafka
 internal import Logging
 internal import ServiceLifecycle
 
-/// What librdkafka reports beside messages.
+/// The reports of librdkafka besides messages.
 enum KafkaEvent {
-    /// Numbers that were given with the messages, each with its error; the code is `NO_ERROR` when it was delivered.
+    /// The numbers that were given with the messages, each with its error; the code is `NO_ERROR` for a delivered
+    /// message.
     case delivered([(id: UInt, code: KafkaError.Code)])
     case assigned([KafkaPartition])
     case revoked
@@ -14,8 +15,8 @@ enum KafkaEvent {
     case error(KafkaError)
 }
 
-/// Owner of one `rd_kafka_t` and of the queue on which it reports. Confined to one actor: every call into librdkafka
-/// that may wait is made on that actor's thread.
+/// The owner of one `rd_kafka_t` and of the queue of its reports. Confined to one actor: every call into librdkafka
+/// that may block is made on that actor's thread.
 final class KafkaHandle {
     let pointer: OpaquePointer
     private let events: KafkaQueue
@@ -26,12 +27,12 @@ final class KafkaHandle {
     private let logger: Logger
     private let tokenFile: String?
     private var rotatingPassword: RotatingPassword?
-    /// The newest errors that librdkafka reported by itself, at most one of each code: the cause behind a time-out.
+    /// The newest errors that librdkafka reported by itself, at most one for each code: the likely cause of a time-out.
     private(set) var recentErrors: [KafkaError.Code: KafkaError] = [:]
     private var topics: [OpaquePointer] = []
     private var isDestroyed = false
 
-    /// Makes the client. `signal` is raised whenever `drain` has something to read.
+    /// Creates the client. `signal` is raised whenever `drain` has reports to read.
     init(
         _ type: rd_kafka_type_t, configuration: KafkaConfiguration, role: KafkaConfiguration.Role, signal: QueueSignal,
         logger: Logger
@@ -48,24 +49,25 @@ final class KafkaHandle {
         self.logger = logger
         let queue: OpaquePointer
         if type == RD_KAFKA_CONSUMER {
-            // Everything but messages, whose partition queues are taken off it, then arrives on the group's queue.
+            // All events except messages, whose partition queues are separated from it, then arrive on the group's
+            // queue.
             rd_kafka_poll_set_consumer(pointer)
             queue = rd_kafka_queue_get_consumer(pointer)
         } else {
             queue = rd_kafka_queue_get_main(pointer)
         }
         events = KafkaQueue(owning: queue, signal: signal)
-        // As events, logs are read on our thread, where a slow log destination holds up nobody's network.
+        // Logs are read as events on the actor's thread, so that a slow log destination does not block network threads.
         rd_kafka_set_log_queue(pointer, nil)
     }
 
-    /// Reads all that has been reported. Logs end here; all else is handed to `body`.
+    /// Reads all reports. Logs are written; all other reports are passed to `body`.
     func drain(_ body: (KafkaEvent) -> Void) {
         events.signal.clear()
         while read(from: events.pointer, milliseconds: 0, body) {}
     }
 
-    /// Reads one report from `queue`, waiting for it; false when none came.
+    /// Reads one report from `queue` and waits for it. Returns false if none came.
     func read(from queue: OpaquePointer, milliseconds: Int32, _ body: (KafkaEvent) -> Void) -> Bool {
         guard let event = rd_kafka_queue_poll(queue, milliseconds) else { return false }
         defer { rd_kafka_event_destroy(event) }
@@ -77,7 +79,7 @@ final class KafkaHandle {
             }
             body(.delivered(reports))
         case RD_KAFKA_EVENT_REBALANCE:
-            // The assignor is an eager one: it takes back all partitions, or gives all of a new assignment.
+            // The assignor is eager: it revokes all partitions, or assigns all of a new assignment.
             let isAssignment = rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
             body(isAssignment ? .assigned(partitions(of: rd_kafka_event_topic_partition_list(event))) : .revoked)
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
@@ -87,7 +89,7 @@ final class KafkaHandle {
         case RD_KAFKA_EVENT_ERROR:
             let error = reportedError(event)
             recentErrors[error.code] = error
-            // With another password the next connection may succeed, whatever was reported before.
+            // With another password the next connection may succeed, regardless of earlier reports.
             if error.isAuthentication, rotatingPassword?.renew(on: pointer) == true { forgetErrors() }
             body(.error(error))
         case RD_KAFKA_EVENT_LOG:
@@ -96,44 +98,45 @@ final class KafkaHandle {
             if let tokenFile { OAuthBearerToken.refresh(pointer, file: tokenFile) }
         default:
             logger.debug(
-                "librdkafka reported something unknown",
+                "librdkafka reported an unknown event",
                 metadata: [.detail: "\(String(cString: rd_kafka_event_name(event)))"])
         }
         return true
     }
 
-    /// The connection works: what was reported before is no cause of anything later.
+    /// A working connection ends the causes of earlier errors.
     func forgetErrors() { recentErrors.removeAll() }
 
-    /// Whether this client can do nothing more.
+    /// Whether the client cannot be used any more.
     var hasFailed: Bool { rd_kafka_fatal_error(pointer, nil, 0) != RD_KAFKA_RESP_ERR_NO_ERROR }
 
-    /// The most telling of `recentErrors`: a refused log-in says more than the lost connection that follows from it.
+    /// The most specific of `recentErrors`: a refused log-in explains more than the lost connection that follows from
+    /// it.
     func likelyCause() -> KafkaError? {
         let telling: [KafkaError.Code] = [.authentication, .ssl, .resolve, .transport]
         return telling.lazy.compactMap { self.recentErrors[$0] }.first
     }
 
-    /// Makes librdkafka look up `names` as soon as it is connected. Otherwise the first message to a topic waits up to a
-    /// second for that.
+    /// Makes librdkafka look up `names` as soon as it is connected. Without this, the first message to a topic waits up
+    /// to a second for the lookup.
     func prepare(topics names: [String]) {
         topics += names.compactMap { rd_kafka_topic_new(pointer, $0, nil) }
     }
 
-    /// Frees the client; may wait for its threads. All other handles of its queues must have been given back.
+    /// Frees the client; may wait for its threads. All other handles of its queues must have been closed before.
     func destroy() {
         guard !isDestroyed else { return }
         isDestroyed = true
         events.close()
         for topic in topics { rd_kafka_topic_destroy(topic) }
-        // A consumer was closed before, with a time limit; here it would be without one.
+        // A consumer was closed before with a time limit; here the close would have none.
         rd_kafka_destroy_flags(pointer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
     }
 
     private func reportedError(_ event: OpaquePointer) -> KafkaError {
         let text = rd_kafka_event_error_string(event).map { String(cString: $0) }
         var code = KafkaError.Code(rd_kafka_event_error(event))
-        // One side refused the other's certificate, which librdkafka calls a lost connection at times.
+        // One side refused the other's certificate, which librdkafka sometimes reports as a lost connection.
         if code == .transport, text?.contains(/SSL routines:.*(certificate|unknown ca)/) == true { code = .ssl }
         return KafkaError(
             code: code, action: "talk to Kafka", cause: text,
@@ -151,12 +154,12 @@ final class KafkaHandle {
             metadata: [.facility: "\(name)", .detail: "\(String(cString: text))"])
     }
 
-    /// librdkafka says "error" of a connection that it opens again by itself: what stays broken is returned by a call.
+    /// librdkafka logs "error" for a connection that it opens again by itself: a lasting failure is returned by a call.
     static func level(syslog: Int32, facility: String) -> Logger.Level {
         switch facility {
         // Broken connections and the end of a client are reported as errors as well.
         case "FAIL", "FATAL": return .debug
-        // Properties of consumers in a producer, and the other way round: users set each for all clients.
+        // Properties of consumers in a producer, and vice versa: users set them for all clients.
         case "CONFWARN": return .debug
         default: break
         }

@@ -4,24 +4,25 @@ package import Logging
 
 /// librdkafka's broker inside this process: the embedded cluster of local mode and of tests.
 ///
-/// Good for one run on one machine, and for nothing else: it listens on 127.0.0.1, forgets everything when it is closed,
-/// keeps 5 MiB of a partition and drops older messages without a word, has no topic administration, and a topic that a
-/// client asks for before it exists is made with 4 partitions. So topics are made here, before a client connects.
+/// For one run on one machine only: it listens on 127.0.0.1, loses all messages when it is closed, keeps 5 MiB of a
+/// partition and drops older messages without an error, has no topic administration, and creates a topic with 4
+/// partitions when a client requests it before it exists. Therefore topics are created here, before a client connects.
 package actor KafkaMockCluster {
     private let thread: BlockingThread
     private let logger: Logger
     private var handle: KafkaHandle?
     private var cluster: OpaquePointer?
 
-    /// Where clients find it; empty when it was closed.
+    /// The address for clients; empty after it was closed.
     package private(set) var bootstrapServers = ""
 
-    /// The thread of its own on which all calls into librdkafka are made.
+    /// The thread on which all calls into librdkafka are made.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// Starts one broker with `topics`, of which only names and numbers of partitions count.
+    /// Starts one broker with `topics`, of which only names and numbers of partitions are used.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    /// A factory, because Swift 6.3's optimizer does not end on a package initializer of an actor whose deinit is
+    /// isolated.
     package static func make(topics: [KafkaTopicDefinition], logger: Logger) async throws -> KafkaMockCluster {
         try await KafkaMockCluster(topics: topics, logger: logger)
     }
@@ -35,22 +36,22 @@ package actor KafkaMockCluster {
 
     isolated deinit { stop() }
 
-    /// A client's way to this cluster; for another process, its `environment`.
+    /// The configuration of a client of this cluster; for a child process, use its `environment`.
     package func configuration(clientID: String) -> KafkaConfiguration {
         .mockCluster(bootstrapServers: bootstrapServers, clientID: clientID)
     }
 
-    /// Makes the broker drop and refuse connections from now on: an outage for tests. It cannot come back: its port may be
-    /// another's by then, and librdkafka ends the process when it is.
+    /// Makes the broker drop and refuse connections from now on: an outage for tests. It cannot be reversed, because
+    /// another process may hold the port by then, and librdkafka ends the process in that case.
     package func takeDown() {
         if let cluster { rd_kafka_mock_broker_set_down(cluster, -1) }
     }
 
-    /// Ends the broker; its messages are gone. Clients should be closed before.
+    /// Ends the broker and discards its messages. Clients should be closed before.
     package func close() { stop() }
 
     private func start(_ topics: [KafkaTopicDefinition]) throws(KafkaError) {
-        // The broker lives in a client, which itself is not used.
+        // The broker is part of a client, which itself is not used.
         let handle = try KafkaHandle(
             RD_KAFKA_PRODUCER, configuration: .mockCluster(bootstrapServers: "", clientID: "bda-embedded-broker"),
             role: .init(fixed: ["statistics.interval.ms": "0"]), signal: QueueSignal {}, logger: logger)

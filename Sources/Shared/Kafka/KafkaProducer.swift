@@ -4,13 +4,13 @@ package import Logging
 import ServiceLifecycle
 import Timing
 
-/// Sends messages, each acknowledged by all replicas in sync.
+/// Sends messages, each acknowledged by all in-sync replicas.
 ///
-/// The producer is idempotent: its own retries neither repeat nor reorder messages. After a fatal error of librdkafka (it
-/// has lost count of what the broker has) it goes on with a new client and sends again what was not confirmed; such a
-/// message may arrive twice, so readers must tell messages by an id of their own.
+/// The producer is idempotent: its own retries neither repeat nor reorder messages. After a fatal error of librdkafka
+/// (it cannot tell which messages the broker has) it continues with a new client and sends the unconfirmed messages
+/// again; such a message may arrive twice, so readers must recognize messages by an id of their own.
 package actor KafkaProducer {
-    /// Messages that one call of `send` hands over together.
+    /// The messages of one call of `send`.
     private final class Batch {
         let done = OneShot<Void>()
         var remaining: Int
@@ -32,36 +32,37 @@ package actor KafkaProducer {
     private let maximumUnconfirmedBytes: Int
     private let logger: Logger
     private var handle: KafkaHandle?
-    /// Messages without a delivery report, by the number that librdkafka gives back with it.
+    /// Messages without a delivery report, by the number that librdkafka returns with it.
     private var pending: [UInt: Pending] = [:]
-    /// Numbers of messages that librdkafka had no room for, in order.
+    /// Numbers of messages that librdkafka's queue had no room for, in order.
     private var backlog: [UInt] = []
     private var unconfirmedBytes = 0
     private var lastID: UInt = 0
-    /// Why nothing more is taken.
+    /// The reason why no more messages are accepted.
     private var end: KafkaError?
     private var idleWaiters: [OneShot<Void>] = []
-    /// Clients that failed for good since the last message was delivered.
+    /// The number of clients with a fatal error since the last delivery.
     private var failedClients = 0
 
-    /// Times that a fatal error made a new client necessary.
+    /// The number of new clients after a fatal error.
     package private(set) var recoveries = 0
 
-    /// Messages that were given to `send` and are not confirmed.
+    /// The number of messages that were given to `send` and are not confirmed.
     package var unconfirmed: Int { pending.count }
 
-    /// The thread of its own on which all calls into librdkafka are made.
+    /// The thread on which all calls into librdkafka are made.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// Makes the client; connections are opened when something is sent.
+    /// Creates the client; the first message opens connections.
     ///
     /// - Parameters:
-    ///   - topics: where messages will go, as far as known: the first one to any other topic may take a second longer.
-    ///   - linger: how long a message waits for others to share a request with; zero if a task waits for it.
+    ///   - topics: the known destinations: the first message to any other topic may take a second longer.
+    ///   - linger: how long a message waits for others to share a request; zero if a task waits for its delivery.
     ///   - maximumMessageBytes: `send` refuses larger messages (key, value and headers).
-    ///   - messageTimeout: how long a message is tried before `send` throws; it must outlast a restart of the brokers.
+    ///   - messageTimeout: the time in which sending is retried before `send` throws; it must exceed a restart of the brokers.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    /// A factory, because Swift 6.3's optimizer does not end on a package initializer of an actor whose deinit is
+    /// isolated.
     package static func make(
         configuration: KafkaConfiguration, topics: [String] = [], linger: Duration, maximumMessageBytes: Int = 65536,
         messageTimeout: Duration = .seconds(30 * 60), logger: Logger
@@ -84,7 +85,7 @@ package actor KafkaProducer {
         role = .init(fixed: [
             "enable.idempotence": "true", "acks": "all", "linger.ms": "\(linger.milliseconds)",
             "message.timeout.ms": "\(messageTimeout.milliseconds)", "statistics.interval.ms": "0",
-            // Otherwise messages without key or partition go to one partition for 10 ms, not to all in turn.
+            // Otherwise messages without key or partition are sent to one partition for 10 ms, not to all in turn.
             "sticky.partitioning.linger.ms": "0",
         ])
         handle = nil
@@ -93,30 +94,30 @@ package actor KafkaProducer {
 
     isolated deinit { handle?.destroy() }
 
-    /// Sends `message`; returns when all replicas in sync have it.
+    /// Sends `message`; returns when all in-sync replicas have it.
     ///
-    /// Waits as long as the brokers are away, up to the message timeout. Throws `KafkaError`, or `CancellationError` when
-    /// the task is cancelled: the message may arrive all the same.
+    /// Waits during an outage of the brokers, up to the message timeout. Throws `KafkaError`, or `CancellationError` if
+    /// the task is cancelled: the message may arrive nevertheless.
     package func send(_ message: KafkaMessage) async throws {
         try await send(contentsOf: [message])
     }
 
     /// As `send(_:)`, but waits at most `limit`.
     ///
-    /// Throws `KafkaError` if the message is not confirmed by then. It may arrive all the same: librdkafka goes on
-    /// trying up to the message timeout, and nothing takes the message back.
+    /// Throws `KafkaError` if the message is not confirmed by then. It may arrive nevertheless: librdkafka continues to
+    /// send it up to the message timeout, and the message cannot be withdrawn.
     package func send(_ message: KafkaMessage, within limit: Duration) async throws {
         try await send(contentsOf: [message], within: limit)
     }
 
-    /// Sends `messages` together; returns when all replicas in sync have all of them. Messages of one partition arrive in
-    /// this order.
+    /// Sends `messages` together; returns when all in-sync replicas have all of them. Messages of one partition arrive
+    /// in this order.
     ///
-    /// Throws the first error when all reports have come; the messages that it does not concern have arrived. With a
-    /// `limit` it throws as well if they are not all confirmed by then, see `send(_:within:)`.
+    /// Throws the first error after all reports have come; all messages without an error have arrived. With a `limit`
+    /// it also throws if they are not all confirmed by then, see `send(_:within:)`.
     ///
-    /// At once, it throws for a message that is too large, and if the messages would not fit beside the unconfirmed ones:
-    /// an outage of the brokers must not fill the memory.
+    /// It throws immediately for a message that is too large, and if the messages exceed the limit of unconfirmed
+    /// messages, because an outage of the brokers must not fill the memory.
     package func send(contentsOf messages: [KafkaMessage], within limit: Duration? = nil) async throws {
         guard let first = messages.first else { return }
         for message in messages where message.size > maximumMessageBytes {
@@ -154,8 +155,8 @@ package actor KafkaProducer {
             likelyCause: handle?.likelyCause())
     }
 
-    /// Waits for the messages under way at most `limit`, then closes the client. What is not confirmed by then fails
-    /// with an error in its `send`. Throws when librdkafka does not let go of the client in time.
+    /// Waits at most `limit` for the messages under way, then closes the client. For a message that is not confirmed by
+    /// then, `send` throws an error. Throws if librdkafka does not release the client in time.
     package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         try await closeClient("producer", within: limit + .seconds(5)) {
             await self.flushAndDestroy(within: limit)
@@ -165,7 +166,7 @@ package actor KafkaProducer {
 
     private func makeHandle() throws(KafkaError) -> KafkaHandle {
         let signal = QueueSignal { [weak self] in
-            // A C callback has no task to be part of.
+            // A C callback belongs to no task.
             Task { await self?.serve() }
         }
         let handle = try KafkaHandle(
@@ -186,7 +187,7 @@ package actor KafkaProducer {
             try? await idle.value
             timer.cancel()
         }
-        // Another call may have closed it meanwhile.
+        // Another call may have closed it in the meantime.
         guard let handle else { return }
         self.handle = nil
         rd_kafka_purge(handle.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
@@ -196,7 +197,7 @@ package actor KafkaProducer {
         handle.destroy()
     }
 
-    /// Reads what librdkafka reports, and goes on with what that made possible.
+    /// Reads the reports of librdkafka, and continues with the work that they make possible.
     private func serve() {
         guard let handle else { return }
         var fatal: KafkaError?
@@ -223,9 +224,9 @@ package actor KafkaProducer {
             let code = Self.produce(message, id: id, on: handle.pointer)
             switch code {
             case RD_KAFKA_RESP_ERR_NO_ERROR: break
-            // Reports of messages under way make room, and bring us back here.
+            // Reports of messages under way make room, and call this function again.
             case RD_KAFKA_RESP_ERR__QUEUE_FULL: return
-            // Stays pending; `serve` hears of the error and sends it by a new client.
+            // The message stays pending; `serve` receives the error and sends the message by a new client.
             case RD_KAFKA_RESP_ERR__FATAL: return
             default: finish(id, failure: failure(.init(code), topic: message.topic))
             }
@@ -234,7 +235,7 @@ package actor KafkaProducer {
     }
 
     private func note(_ reports: [(id: UInt, code: KafkaError.Code)], of handle: KafkaHandle) {
-        // What a failed client did not deliver is sent by the next one.
+        // The next client sends the messages that a failed client did not deliver.
         let hasFailed = handle.hasFailed
         for (id, code) in reports {
             if code.rawValue == 0 {
@@ -261,14 +262,15 @@ package actor KafkaProducer {
         }
     }
 
-    /// Sends what is not confirmed by a new client. Gives up when several in a row failed without delivering anything.
+    /// Sends the unconfirmed messages by a new client. Ends after several clients in a row failed without a delivery.
     private func replaceClient(after error: KafkaError) {
         guard let old = handle else { return }
         handle = nil
         failedClients += 1
-        logger.warning("Kafka producer is made anew", metadata: [.error: "\(error)", .count: "\(pending.count)"])
+        logger.warning(
+            "Kafka producer continues with a new client", metadata: [.error: "\(error)", .count: "\(pending.count)"])
         rd_kafka_purge(old.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
-        // Reports of what did arrive may still lie there.
+        // Reports of delivered messages may still be in the queue.
         old.drain { if case .delivered(let reports) = $0 { note(reports, of: old) } }
         old.destroy()
         guard failedClients <= 5 else { return giveUp(error) }
@@ -324,7 +326,7 @@ package actor KafkaProducer {
         return code
     }
 
-    /// Makes librdkafka fail for good, as it does when it has lost count, through its own hook for tests.
+    /// Makes the client fail with a fatal error, by librdkafka's hook for tests.
     func induceFatalError() {
         guard let handle else { return }
         rd_kafka_test_fatal_error(handle.pointer, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "induced")

@@ -1,9 +1,10 @@
 internal import CLibRdKafka
 internal import Synchronization
 
-/// Turns librdkafka's "this queue is no longer empty" into one call of `notify`, until `clear` arms it again.
+/// Turns librdkafka's notification that a queue is no longer empty into one call of `notify`, until `clear` arms it
+/// again.
 ///
-/// The callback runs on librdkafka's threads with the queue locked: `notify` must not call librdkafka and must not wait.
+/// The callback runs on librdkafka's threads with the queue locked: `notify` must neither call librdkafka nor wait.
 final class QueueSignal: Sendable {
     private let raised = Atomic(false)
     private let notify: @Sendable () -> Void
@@ -16,24 +17,24 @@ final class QueueSignal: Sendable {
         if !raised.exchange(true, ordering: .acquiringAndReleasing) { notify() }
     }
 
-    /// To be called before the queue is read, so that what arrives meanwhile raises it again.
+    /// Must be called before the queue is read, so that later entries raise the signal again.
     func clear() { raised.store(false, ordering: .releasing) }
 
-    /// There may be more entries than were read: librdkafka tells of the first one of an empty queue only.
+    /// Raises the signal for entries that were not read: librdkafka signals only the first entry of an empty queue.
     func keepRaised() { raised.store(true, ordering: .releasing) }
 }
 
-/// Owner of one handle of a queue, with a signal for "it has entries". Confined to the actor of its client.
+/// The owner of one handle of a queue, with a signal for new entries. Confined to the actor of its client.
 final class KafkaQueue {
     let pointer: OpaquePointer
     let signal: QueueSignal
     private var retained: Unmanaged<QueueSignal>?
 
-    /// Takes over `pointer`. The signal is raised at once: there may be entries already.
+    /// Takes over `pointer`. The signal is raised immediately, because the queue may have entries already.
     init(owning pointer: OpaquePointer, signal: QueueSignal) {
         self.pointer = pointer
         self.signal = signal
-        // Released in `close`, after the callback was taken off: librdkafka calls it and takes it off under one lock.
+        // Released in `close`, after the callback was removed: librdkafka calls and removes it under one lock.
         let retained = Unmanaged.passRetained(signal)
         self.retained = retained
         rd_kafka_queue_cb_event_enable(
@@ -42,7 +43,7 @@ final class KafkaQueue {
         signal.raise()
     }
 
-    /// Gives the handle back; to be called before the client is destroyed.
+    /// Releases the handle; must be called before the client is destroyed.
     func close() {
         guard let retained else { return }
         self.retained = nil

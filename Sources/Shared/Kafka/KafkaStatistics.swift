@@ -1,6 +1,6 @@
 internal import FoundationEssentials
 
-/// What we read of librdkafka's statistics (STATISTICS.md).
+/// The used part of librdkafka's statistics (STATISTICS.md).
 struct KafkaStatistics: Decodable {
     struct Topic: Decodable {
         let partitions: [String: Partition]
@@ -17,7 +17,7 @@ struct KafkaStatistics: Decodable {
             case lagOfCommit = "consumer_lag"
         }
 
-        /// Messages after the committed position; nil until one is known. In an empty partition none can wait.
+        /// Messages after the committed position; nil until a position is known. An empty partition has none.
         var lag: Int64? {
             if lagOfCommit >= 0 { return lagOfCommit }
             return high >= 0 && low == high ? 0 : nil
@@ -37,7 +37,7 @@ struct KafkaStatistics: Decodable {
         self = value
     }
 
-    /// Messages that wait in `partitions`; nil as long as that of any is unknown.
+    /// The number of unread messages in `partitions`; nil while that of any partition is unknown.
     func lag(of partitions: [KafkaPartition]) -> Int64? {
         var sum: Int64 = 0
         for partition in partitions {
@@ -47,6 +47,6 @@ struct KafkaStatistics: Decodable {
         return sum
     }
 
-    /// Brokers with an open connection, those known by number only.
+    /// The number of brokers with an open connection, without bootstrap addresses.
     var connectedBrokers: Int { brokers.values.count { $0.nodeid >= 0 && $0.state == "UP" } }
 }

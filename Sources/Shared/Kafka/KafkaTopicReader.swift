@@ -5,15 +5,15 @@ package import Logging
 import ServiceLifecycle
 import Settings
 
-/// Reads all partitions of one topic, outside any group: every reader gets every message, and nothing is committed.
+/// Reads all partitions of one topic outside of any group: every reader gets every message, and nothing is committed.
 ///
 /// Partitions that are added to the topic later are not read.
 package actor KafkaTopicReader {
-    /// Where reading begins.
+    /// The position of the first message.
     package enum Start: Sendable {
-        /// The oldest message that is kept.
+        /// The oldest retained message.
         case beginning
-        /// What is sent after `init` has returned.
+        /// The first message that is sent after `make` has returned.
         case end
     }
 
@@ -25,12 +25,13 @@ package actor KafkaTopicReader {
     private var wake: QueueSignal?
     private var end: KafkaError?
 
-    /// The thread of its own on which all calls into librdkafka are made.
+    /// The thread on which all calls into librdkafka are made.
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Opens `topic`, which must exist. Throws `KafkaError`, at the latest after about `limit`.
     ///
-    /// A factory, because Swift 6.3's optimizer never ends over a package initializer of an actor whose deinit is isolated.
+    /// A factory, because Swift 6.3's optimizer does not end on a package initializer of an actor whose deinit is
+    /// isolated.
     package static func make(
         configuration: KafkaConfiguration, topic: String, from start: Start, within limit: Duration = .seconds(30),
         logger: Logger
@@ -49,7 +50,7 @@ package actor KafkaTopicReader {
         intake = MessageIntake()
         handle = nil
         let signal = QueueSignal { [weak self] in
-            // A C callback has no task to be part of.
+            // A C callback belongs to no task.
             Task { await self?.serve() }
         }
         wake = signal
@@ -58,10 +59,10 @@ package actor KafkaTopicReader {
             role: .init(
                 defaults: ["fetch.wait.max.ms": "100"],
                 fixed: [
-                    // librdkafka reads assigned partitions only in a client with a group; this one never joins it.
+                    // librdkafka reads assigned partitions only in a client with a group; this client never joins it.
                     "group.id": configuration.clientID, "enable.auto.commit": "false",
                     "enable.auto.offset.store": "false", "queued.max.messages.kbytes": "1024",
-                    // A reader that fell behind what the topic keeps goes on with the oldest message; that is logged.
+                    // A reader whose position is no longer retained continues with the oldest message; that is logged.
                     "auto.offset.reset": "earliest", "statistics.interval.ms": "0",
                 ]), signal: signal, logger: logger)
         self.handle = handle
@@ -74,7 +75,7 @@ package actor KafkaTopicReader {
             let partition = KafkaPartition(topic: topic, number: number)
             switch start {
             case .beginning: return (partition, Int64(RD_KAFKA_OFFSET_BEGINNING))
-            // librdkafka resolves "the end" some time after the assignment: what is sent in between would be missed.
+            // librdkafka resolves "the end" some time after the assignment: messages sent in between would be missed.
             case .end: return (partition, try handle.endOffset(of: partition, deadline: deadline))
             }
         }
@@ -90,16 +91,16 @@ package actor KafkaTopicReader {
         handle?.destroy()
     }
 
-    /// The next message, waiting for it at most `limit`; nil when the time is up. Any number of tasks may wait.
+    /// The next message, after at most `limit`; nil if none came in that time. Any number of tasks may wait.
     ///
-    /// Throws `CancellationError` when the task is cancelled, the message then goes to another one; `KafkaError` when
-    /// the reader is closed or librdkafka cannot go on.
+    /// Throws `CancellationError` if the task is cancelled, the message is then delivered to another one; `KafkaError`
+    /// if the reader is closed or librdkafka cannot continue.
     package func next(within limit: Duration) async throws -> KafkaReceivedMessage? {
         if let end { throw end }
         return try await intake.next(within: limit)
     }
 
-    /// Closes the client. Throws when librdkafka does not let go of it within `limit`; it is then left behind.
+    /// Closes the client. Throws if librdkafka does not release it within `limit`; the client is then left behind.
     package nonisolated func close(within limit: Duration = .seconds(10)) async throws {
         let deadline = Deadline.after(limit)
         try await closeClient("topic reader", within: limit + .seconds(1)) {

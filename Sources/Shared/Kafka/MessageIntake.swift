@@ -1,15 +1,15 @@
 internal import BlockingIO
 internal import CLibRdKafka
 
-/// The queues of the partitions that are being read, and the tasks that wait for a message. Confined to the actor of its
+/// The queues of the partitions that are read, and the tasks that wait for a message. Confined to the actor of its
 /// client.
 ///
-/// Nothing is taken off a queue unless a task waits for it, so what is not wanted yet stays within librdkafka's limits.
-/// Partitions are read in turn: what was published round-robin arrives in about the order of publishing.
+/// A message is taken off a queue only if a task waits for it, so the other messages stay within librdkafka's limits.
+/// Partitions are read in turn, so that messages published round-robin arrive in about the order of publishing.
 ///
-/// The queues are taken from librdkafka before the assignment starts, and kept apart from its common queue: that one can
-/// then be read for rebalances while messages wait, and no partition must be paused (which costs up to a second, and
-/// outlives a rebalance).
+/// The queues are taken from librdkafka before the assignment starts, and separated from its common queue: that queue
+/// can then be read for rebalances while messages wait, and no partition must be paused (which takes up to a second,
+/// and persists after a rebalance).
 final class MessageIntake {
     private final class Partition {
         let id: KafkaPartition
@@ -22,13 +22,13 @@ final class MessageIntake {
         }
     }
 
-    /// What an acknowledgement comes to.
+    /// The result of an acknowledgement.
     enum Acknowledgement: Equatable {
-        /// The partition's position is now this offset.
+        /// The partition's new position.
         case position(Int64)
-        /// Earlier messages are still being worked on.
+        /// Earlier messages are not acknowledged yet.
         case waits
-        /// The assignment with which the message came is gone.
+        /// The assignment with which the message came has been revoked.
         case stale
     }
 
@@ -38,24 +38,24 @@ final class MessageIntake {
     private var cursor = 0
     /// Counts assignments.
     private var assignment = 0
-    /// Messages that were taken for tasks that were cancelled meanwhile: at most one for each waiting task.
+    /// Messages that were taken for tasks that were cancelled in the meantime: at most one for each waiting task.
     private var returned: [KafkaReceivedMessage] = []
     private var waiters: [OneShot<KafkaReceivedMessage?>] = []
 
-    /// Tasks that wait in `next`.
+    /// The number of tasks that wait in `next`.
     var waiting: Int { waiters.count }
 
-    /// Whether a partition has something that was not looked at because no task waits.
+    /// Whether a partition has entries that were not read because no task waits.
     var hasUnread: Bool { partitions.contains { $0.queue.signal.isRaised } }
 
-    /// What kept partitions from being read, such as a missing right or a log that was cut off; librdkafka goes on by
-    /// itself where it can.
+    /// Errors that prevented partitions from being read, such as a missing right or a truncated log; librdkafka
+    /// continues by itself where possible.
     func takeErrors() -> [KafkaError] {
         defer { errors.removeAll() }
         return Array(errors.values)
     }
 
-    /// Takes the queues of `ids`; to be called before librdkafka is told to read them.
+    /// Takes the queues of `ids`; must be called before librdkafka starts to read them.
     func open(_ ids: [KafkaPartition], of handle: KafkaHandle, wake: QueueSignal) throws(KafkaError) {
         close()
         assignment += 1
@@ -69,7 +69,7 @@ final class MessageIntake {
         }
     }
 
-    /// Gives the queues back; to be called before librdkafka is told to stop reading, and before the client is closed.
+    /// Releases the queues; must be called before librdkafka stops reading, and before the client is closed.
     func close() {
         for partition in partitions { partition.queue.close() }
         partitions.removeAll()
@@ -77,9 +77,9 @@ final class MessageIntake {
         cursor = 0
     }
 
-    /// The next message, waiting for it at most `limit`; nil when the time is up.
+    /// The next message, after at most `limit`; nil if none came in that time.
     ///
-    /// Throws `CancellationError` when the task is cancelled; a message that was meant for it goes to the next task.
+    /// Throws `CancellationError` if the task is cancelled; a message that was taken for it goes to the next task.
     func next(
         within limit: Duration, isolation: isolated any Actor = #isolation
     ) async throws -> KafkaReceivedMessage? {
@@ -108,7 +108,7 @@ final class MessageIntake {
     /// Hands messages to waiting tasks as long as there are both.
     func deliver() {
         while !waiters.isEmpty, let message = take() {
-            // A waiter whose time is up or whose task was cancelled refuses.
+            // A waiter whose time has passed or whose task was cancelled refuses the message.
             while let waiter = waiters.first {
                 waiters.removeFirst()
                 if waiter.resolve(.success(message)) { break }
@@ -123,7 +123,7 @@ final class MessageIntake {
         waiters.removeAll()
     }
 
-    /// Notes that `message` is done.
+    /// Notes that `message` need not be delivered again.
     func acknowledge(_ message: KafkaReceivedMessage) -> Acknowledgement {
         guard message.assignment == assignment,
             let partition = partitions.first(where: {

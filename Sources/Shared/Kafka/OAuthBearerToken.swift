@@ -1,8 +1,8 @@
 internal import CLibRdKafka
 import Foundation
 
-/// A token for SASL/OAUTHBEARER: a JWT that somebody else keeps fresh in a file, such as Kubernetes or an agent of the
-/// identity provider. Whether it is genuine is for the brokers to find; read here are its user and its end only.
+/// A token for SASL/OAUTHBEARER: a JWT in a file that another program renews, such as Kubernetes or an agent of the
+/// identity provider. The brokers check its signature; this program reads only its subject and its expiry.
 struct OAuthBearerToken {
     let text: String
     /// The claim `sub`.
@@ -10,7 +10,7 @@ struct OAuthBearerToken {
     /// The claim `exp`, in milliseconds since 1970.
     let expiresAt: Int64
 
-    /// What is wrong with a file or its content, which is never repeated.
+    /// The problem of a file or its content; the text never repeats the content.
     struct Unusable: Error {
         let problem: String
     }
@@ -38,8 +38,8 @@ struct OAuthBearerToken {
         return Data(base64Encoded: standard + String(repeating: "=", count: (4 - standard.utf8.count % 4) % 4))
     }
 
-    /// Answers librdkafka, which asks at the start and again when four fifths of a token's time have passed. A failure
-    /// is reported as an error of the log-in, and it asks again ten seconds later.
+    /// Answers librdkafka, which requests a token at the start and again after four fifths of the token's lifetime. A
+    /// failure is reported as an error of the log-in, and librdkafka repeats the request after ten seconds.
     static func refresh(_ client: OpaquePointer, file: String) {
         var problem: String
         do throws(Unusable) {

@@ -1,7 +1,7 @@
-/// Which messages of one partition were taken and not yet acknowledged.
+/// The messages of one partition that were taken and not yet acknowledged.
 ///
-/// A committed offset covers all smaller ones, and slots that work side by side acknowledge in any order. So the position
-/// moves only over messages that are all acknowledged: what was not is delivered again after a crash.
+/// A committed offset covers all smaller ones, and slots acknowledge in any order. So the position advances only over
+/// acknowledged messages: the others are delivered again after a crash.
 struct OffsetTracker {
     private var outstanding: [Int64] = []
     private var end: Int64 = 0
@@ -12,7 +12,8 @@ struct OffsetTracker {
         end = offset + 1
     }
 
-    /// Notes that the message at `offset` is done. Returns the position to commit, nil if it did not move.
+    /// Notes that the message at `offset` was acknowledged. Returns the position to commit, or nil if it did not
+    /// change.
     mutating func acknowledge(_ offset: Int64) -> Int64? {
         guard let index = outstanding.firstIndex(of: offset) else { return nil }
         outstanding.remove(at: index)

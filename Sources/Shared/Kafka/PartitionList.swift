@@ -13,7 +13,7 @@ func withPartitionList<Result>(
     return body(list)
 }
 
-/// The partitions of `list`, which stays the caller's.
+/// The partitions of `list`, which the caller continues to own.
 func partitions(of list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?) -> [KafkaPartition] {
     guard let list = list?.pointee else { return [] }
     return (0..<Int(list.cnt)).map {

@@ -1,28 +1,29 @@
-/// Decides when a consumer that cannot read its topics joins its group again. A value: the consumer notes what happens,
-/// and asks for advice once a second.
+/// Decides when a consumer that cannot read its topics joins its group again. A value: the consumer notes events, and
+/// asks for advice once a second.
 ///
-/// librdkafka mends lost connections by itself. It does not always come back when its topics were deleted and created
-/// again, or when a right was withdrawn and granted again: an error is reported once, and then it may stay silent for ever.
+/// librdkafka restores lost connections by itself. It does not always recover after its topics were deleted and created
+/// again, or after a right was withdrawn and granted again: an error is reported once, and later ones possibly never.
 struct ReadingOutage {
     enum Advice: Equatable {
         case wait
         case rejoin
-        /// The outage is over after so many times of joining again.
+        /// The outage has ended after this number of joins.
         case over(rejoins: Int)
     }
 
-    /// How long after an error, or after joining, the consumer joins again.
+    /// The time between an error, or a join, and the next join.
     let interval: Duration
-    /// How long a consumer that is connected may be without an assignment before that counts as an outage.
+    /// How long a connected consumer may be without an assignment before that counts as an outage.
     let patience: Duration
 
     private var cause: KafkaError?
-    /// An error came after the last joining. Messages that come after it prove nothing: they may have been fetched before.
+    /// An error came after the last join. Later messages do not end the outage: they may have been fetched before it.
     private var isErrorNew = false
     private var rejoins = 0
-    /// The last joining, the first error after it, or the first assignment after it.
+    /// The last join, the first error after it, or the first assignment after it.
     private var lastEvent: ContinuousClock.Instant
-    /// The group has answered since the last joining; an assignment may be empty if there are more members than partitions.
+    /// The group has answered since the last join; an assignment may be empty if there are more members than
+    /// partitions.
     private var isMember = false
 
     init(interval: Duration, patience: Duration, now: ContinuousClock.Instant) {
@@ -42,7 +43,7 @@ struct ReadingOutage {
     mutating func note(_ error: KafkaError, now: ContinuousClock.Instant) -> Bool {
         guard Self.concerns(error) else { return false }
         defer { cause = error }
-        // Errors that are repeated must not put off the next joining.
+        // Repeated errors must not postpone the next join.
         if !isErrorNew { lastEvent = now }
         isErrorNew = true
         return cause == nil
@@ -53,15 +54,15 @@ struct ReadingOutage {
         isMember = true
     }
 
-    /// The assignment was taken away; another one is due.
+    /// Notes that the assignment was revoked; another one must follow.
     mutating func noteRevocation(now: ContinuousClock.Instant) {
         isMember = false
         lastEvent = now
     }
 
     /// - Parameters:
-    ///   - isConnected: whether a broker is connected; without one, joining again is of no use.
-    ///   - hasUnread: whether a partition has something that was not looked at, which may be an error.
+    ///   - isConnected: whether a broker is connected; otherwise a join is of no use.
+    ///   - hasUnread: whether a partition has unread entries, one of which may be an error.
     mutating func advice(isConnected: Bool, hasUnread: Bool, now: ContinuousClock.Instant) -> Advice {
         let quiet = now - lastEvent
         if cause != nil, isMember, !isErrorNew {

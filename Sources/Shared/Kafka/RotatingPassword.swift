@@ -1,14 +1,14 @@
 internal import CLibRdKafka
 import Settings
 
-/// The password of a log-in that stands in a file: it may be replaced while a client lives, which then gets the new one
-/// after the brokers have refused the old one.
+/// The password of a log-in in a file: the file may be replaced while a client is open, which then gets the new
+/// password after the brokers have refused the old one.
 struct RotatingPassword {
     private let user: String
     private let secret: Secret
     private var last: String?
 
-    /// Nil unless the log-in of `configuration` has a password in a file.
+    /// Returns nil unless the log-in of `configuration` has a password file.
     init?(_ configuration: KafkaConfiguration) {
         guard let user = configuration.properties["sasl.username"], let secret = configuration.secrets["sasl.password"],
             secret.file != nil
@@ -18,9 +18,9 @@ struct RotatingPassword {
         last = try? secret.reveal()
     }
 
-    /// Reads the file again. Returns whether `client` got another password; one that is the same is not worth a log-in.
+    /// Reads the file again. Returns whether `client` got another password; the same password is not worth a log-in.
     mutating func renew(on client: OpaquePointer) -> Bool {
-        // A file that cannot be read now may be so again at the next refusal.
+        // A file that cannot be read now may be readable after the next refusal.
         guard let password = try? secret.reveal(), password != last else { return false }
         last = password
         let error = KafkaError(
