@@ -7,7 +7,7 @@ package struct BusinessDate: TextIdentifier {
     /// 1 to 31.
     package let day: Int
 
-    /// Parses and checks; throws `InvalidValue`.
+    /// Throws `InvalidValue` unless the text is a date of the calendar.
     package init(_ text: String) throws(InvalidValue) {
         let allowed = "a date of the calendar as yyyy-mm-dd, from 1900-01-01 to 9999-12-31"
         let fields = text.split(separator: "-", omittingEmptySubsequences: false)
@@ -44,10 +44,9 @@ package struct BusinessDate: TextIdentifier {
         return era * 146_097 + dayOfEra - 719_468
     }
 
-    /// The date some days later (or earlier, when negative).
+    /// `days` may be negative.
     package func adding(days: Int) -> BusinessDate { BusinessDate(daysSince1970: daysSince1970 + days) }
 
-    /// What people read.
     package var description: String { "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))" }
 
     private static func daysIn(month: Int, year: Int) -> Int {

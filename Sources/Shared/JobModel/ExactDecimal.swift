@@ -1,10 +1,10 @@
-/// A decimal number of a 128-bit integer and a power of ten: money to the cent, never a float.
+/// A decimal number of a 128-bit integer and a power of ten, exact for amounts of money.
 ///
 /// Sums keep the larger scale of both sides, as PostgreSQL's `numeric` does, so `0.10 + 0.2` is `0.30`.
 package struct ExactDecimal: TextIdentifier {
     /// The number without its decimal point.
     package let unscaled: Int128
-    /// How many digits stand after the decimal point.
+    /// The number of digits after the decimal point.
     package let scale: Int
 
     /// The number `unscaled` / 10^`scale`.
@@ -13,7 +13,7 @@ package struct ExactDecimal: TextIdentifier {
         self.scale = scale
     }
 
-    /// Parses and checks; throws `InvalidValue`.
+    /// Throws `InvalidValue` for a text of more than 38 digits or of another form.
     package init(_ text: String) throws(InvalidValue) {
         var copy = text
         let parsed = copy.withUTF8 { Self.parse(UnsafeRawBufferPointer($0)) }
@@ -23,13 +23,13 @@ package struct ExactDecimal: TextIdentifier {
         self = parsed
     }
 
-    /// Parses what PostgreSQL writes for a finite `numeric`: `-?digits[.digits]`. Nil for anything else (`NaN` too) and
-    /// for more than 38 digits.
+    /// Parses PostgreSQL's form of a finite `numeric`: `-?digits[.digits]`. Returns nil for any other text (`NaN` too)
+    /// and for more than 38 digits.
     package static func parse(_ bytes: UnsafeRawBufferPointer) -> ExactDecimal? {
         var index = 0
         let isNegative = bytes.first == UInt8(ascii: "-")
         if isNegative { index = 1 }
-        // Eighteen digits fit an Int64: the wide arithmetic is only for what does not.
+        // Eighteen digits fit an Int64: the wide arithmetic is only for longer numbers.
         guard bytes.count - index <= 18 else { return parseWide(bytes, from: index, isNegative: isNegative) }
         var value: Int64 = 0
         var scale = -1
@@ -74,7 +74,7 @@ package struct ExactDecimal: TextIdentifier {
         return ExactDecimal(unscaled: isNegative ? -value : value, scale: max(scale, 0))
     }
 
-    /// The sum; nil when it has more than the 38 digits that are read.
+    /// The sum. Returns nil if it has more than 38 digits.
     package func adding(_ other: ExactDecimal) -> ExactDecimal? {
         let common = max(scale, other.scale)
         guard let left = rescaled(to: common), let right = other.rescaled(to: common) else { return nil }
@@ -82,7 +82,7 @@ package struct ExactDecimal: TextIdentifier {
         return overflow || sum.magnitude >= Self.limit ? nil : ExactDecimal(unscaled: sum, scale: common)
     }
 
-    /// 10^38, the first number of 39 digits.
+    /// 10^38, the smallest number of 39 digits.
     private static let limit: UInt128 = 100_000_000_000_000_000_000_000_000_000_000_000_000
 
     private func rescaled(to wanted: Int) -> Int128? {
@@ -95,7 +95,6 @@ package struct ExactDecimal: TextIdentifier {
         return value
     }
 
-    /// What people read.
     package var description: String {
         let digits = String(unscaled.magnitude)
         let sign = unscaled < 0 ? "-" : ""
@@ -104,7 +103,7 @@ package struct ExactDecimal: TextIdentifier {
         return sign + whole.dropLast(scale) + "." + whole.suffix(scale)
     }
 
-    /// Whether both are the same number, whatever their scales: 1.0 and 1.00 are.
+    /// Whether both numbers are equal regardless of their scales: 1.0 and 1.00 are.
     package func isSameNumber(as other: ExactDecimal) -> Bool {
         let common = max(scale, other.scale)
         guard let left = rescaled(to: common), let right = other.rescaled(to: common) else { return false }
@@ -121,16 +120,15 @@ package struct ControlTotal: Sendable, Hashable, Codable {
     /// The sum, exact, as text in JSON.
     package var amount: ExactDecimal
 
-    /// A total of `amount`.
     package init(name: String, currency: String, amount: ExactDecimal) {
         self.name = name
         self.currency = currency
         self.amount = amount
     }
 
-    /// Adds up totals of the same column and currency, in order of column and currency; nil when a sum overflows.
+    /// Adds up totals of the same column and currency, in order of column and currency. Returns nil if a sum overflows.
     package static func sum(_ totals: some Sequence<ControlTotal>) -> [ControlTotal]? {
-        // By bytes: Swift's texts are equal when they look alike, and SQL keeps them apart.
+        // By bytes: Swift compares texts by canonical equivalence, SQL by their bytes.
         var sums: [[[UInt8]]: ControlTotal] = [:]
         for total in totals {
             let key = [Array(total.name.utf8), Array(total.currency.utf8)]

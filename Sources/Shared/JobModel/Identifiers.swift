@@ -1,7 +1,7 @@
-/// A text that is not what its name promises. `description` is safe to log: one line, and at most 80 characters of what
-/// was given.
+/// A text that is not a value of the expected kind. `description` is safe to log: one line, with at most 80 characters
+/// of the text.
 package struct InvalidValue: Error, Sendable, Hashable, CustomStringConvertible {
-    /// What was wrong with what, and what is allowed.
+    /// The kind, the text, and the allowed values.
     package let description: String
 
     init(_ kind: String, _ given: some StringProtocol, allowed: String) {
@@ -10,8 +10,9 @@ package struct InvalidValue: Error, Sendable, Hashable, CustomStringConvertible 
 }
 
 extension StringProtocol {
-    /// What of a text from outside may stand in a line that people read: so many Unicode scalars (a character may be
-    /// made of any number of them), and nothing that ends the line, hides or turns the rest of it, or steers a terminal.
+    /// A text from outside in a form that is safe in one line of output: at most `count` Unicode scalars (a character
+    /// may consist of any number of them), and none that ends the line, hides or reverses the rest of it, or controls a
+    /// terminal.
     package func loggable(atMost count: Int) -> String {
         var result = ""
         for scalar in unicodeScalars.prefix(count) {
@@ -24,19 +25,17 @@ extension StringProtocol {
     }
 }
 
-/// A value that is written as one checked text, also in JSON.
+/// A value whose only form is one checked text, also in JSON.
 package protocol TextIdentifier: Sendable, Hashable, Codable, Comparable, CustomStringConvertible {
-    /// Parses and checks; throws `InvalidValue`.
+    /// Throws `InvalidValue` for any other text.
     init(_ text: String) throws(InvalidValue)
 }
 
 extension TextIdentifier {
-    /// Reads the value.
     package init(from decoder: any Decoder) throws {
         try self.init(try decoder.singleValueContainer().decode(String.self))
     }
 
-    /// Writes the value.
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(description)
@@ -49,10 +48,8 @@ extension TextIdentifier {
 /// The id of one run, such as `20260401t031500123z_7f3a`: the UTC time of its start to the millisecond and four random
 /// characters. It sorts by time, and it is safe in a schema name, an object key and a URL.
 package struct RunID: TextIdentifier {
-    /// What people read.
     package let description: String
 
-    /// Parses and checks; throws `InvalidValue`.
     package init(_ text: String) throws(InvalidValue) {
         let bytes = Array(text.utf8)
         let isDigit: (UInt8) -> Bool = { (0x30...0x39).contains($0) }
@@ -66,7 +63,7 @@ package struct RunID: TextIdentifier {
         description = text
     }
 
-    /// A new id for a run that starts now.
+    /// The id of a run that starts at the given time.
     ///
     /// - Parameters:
     ///   - millisecondsSince1970: the start in UTC.
@@ -89,12 +86,10 @@ package struct RunID: TextIdentifier {
 
 /// A segment's name, `system.name`, such as `tripica.charges`. For an archive segment it is the dataset's name too.
 package struct SegmentName: TextIdentifier {
-    /// Before the dot.
+    /// The part before the dot.
     package let system: String
-    /// Its name.
     package let name: String
 
-    /// Parses and checks; throws `InvalidValue`.
     package init(_ text: String) throws(InvalidValue) {
         let halves = text.split(separator: ".", omittingEmptySubsequences: false)
         guard halves.count == 2, halves.allSatisfy(isPlainName) else {
@@ -106,27 +101,22 @@ package struct SegmentName: TextIdentifier {
         name = String(halves[1])
     }
 
-    /// What people read.
     package var description: String { "\(system).\(name)" }
 }
 
-/// One segment for one partition of one run: what a worker takes.
+/// One segment for one partition of one run: the unit of work that a worker claims.
 package struct JobID: TextIdentifier {
-    /// The run.
     package let run: RunID
-    /// The segment.
     package let segment: SegmentName
     /// From 0; 0 for a segment that is not split.
     package let partition: Int
 
-    /// A value of the given parts.
     package init(run: RunID, segment: SegmentName, partition: Int) {
         self.run = run
         self.segment = segment
         self.partition = partition
     }
 
-    /// Parses and checks; throws `InvalidValue`.
     package init(_ text: String) throws(InvalidValue) {
         let allowed = "run id/segment/partition of four digits"
         let fields = text.split(separator: "/", omittingEmptySubsequences: false)
@@ -138,11 +128,10 @@ package struct JobID: TextIdentifier {
         partition = number
     }
 
-    /// What people read.
     package var description: String { "\(run)/\(segment)/\(padded(partition, 4))" }
 }
 
-/// Whether a text is a lower-case name that needs no quoting anywhere.
+/// Whether a text is a lower-case name that needs no quotes in SQL, keys and topics.
 func isPlainName(_ text: some StringProtocol) -> Bool {
     let bytes = Array(text.utf8)
     guard let first = bytes.first, bytes.count <= 40, (0x61...0x7A).contains(first) else { return false }

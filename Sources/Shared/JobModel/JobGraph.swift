@@ -1,7 +1,7 @@
 /// The jobs of a run and the segments that each segment waits for, derived from the segments' headers alone.
 ///
-/// Needs hold at partition grain: where both segments are split by bucket, bucket 7 waits for bucket 7 only. Otherwise
-/// a job waits for all jobs of the segment that it needs.
+/// Needs hold for each partition: if both segments are split by bucket, bucket 7 waits for bucket 7 only. Otherwise a
+/// job waits for all jobs of the segment that it needs.
 package struct JobGraph: Sendable, Hashable {
     package struct Need: Sendable, Hashable {
         package var segment: SegmentName
@@ -10,18 +10,18 @@ package struct JobGraph: Sendable, Hashable {
         package var isSamePartition: Bool
     }
 
-    /// The job segments in an order in which each follows what it needs.
+    /// The job segments, each after those that it needs.
     package let segments: [Segment]
     package let needs: [Need]
-    /// N: how many jobs each split segment has.
+    /// The number of jobs of each split segment.
     package let partitionCount: Int
 
     /// The graph of the init and archive segments of the chosen systems.
     ///
     /// - Parameters:
     ///   - segments: all segments of the scripts, checked by `problems(in:)`.
-    ///   - systems: the systems to run. `oibl` is added when a run has every system that its segments need.
-    ///   - partitionCount: N, at least 1.
+    ///   - systems: the systems to run. `oibl` is added if a run has every system that its segments need.
+    ///   - partitionCount: at least 1.
     package init(segments: [Segment], systems: Set<String>, partitionCount: Int) {
         let chosen = Self.selected(segments, systems: systems).filter(\.kind.isJob)
         let byName = Dictionary(uniqueKeysWithValues: chosen.map { ($0.name, $0) })
@@ -38,8 +38,8 @@ package struct JobGraph: Sendable, Hashable {
         }
     }
 
-    /// The segments of the chosen systems. `oibl`, which combines the others, runs when all of them are chosen that any
-    /// segment of it needs, directly or not.
+    /// The segments of the chosen systems. `oibl`, which combines the others, is included if all systems are chosen
+    /// that any of its segments needs, directly or indirectly.
     package static func selected(_ segments: [Segment], systems: Set<String>) -> [Segment] {
         var systems = systems
         let combined = segments.filter { $0.name.system == combiningSystem }

@@ -1,23 +1,20 @@
-/// What BI may load of one dataset of one run: a file that Redshift's COPY accepts as its manifest, with more beside.
+/// The manifest of one dataset of one run: a file that Redshift's COPY accepts as its manifest, with further keys.
 ///
 /// `entries[].url`, `mandatory` and `meta.content_length` are Redshift's ("Loading data files using a manifest");
 /// `schema`, `meta` and `author` are those of UNLOAD's MANIFEST VERBOSE. `record_count` counts data rows, without the
 /// header line of each part.
 package struct DatasetManifest: Sendable, Hashable, Codable {
-    /// One part.
     package struct Entry: Sendable, Hashable, Codable {
-        /// Where the part lies.
+        /// The address of the part.
         package var url: String
-        /// Whether a loader must fail without it: always.
+        /// Whether a load must fail if the part is missing: always true.
         package var mandatory: Bool
-        /// Its counts.
         package var meta: Counts
-        /// Of the stored bytes, hexadecimal.
+        /// The digest of the stored bytes, hexadecimal.
         package var sha256: String
         /// The customer bucket.
         package var partition: Int
 
-        /// The entry of one part.
         package init(url: String, contentLength: Int, recordCount: Int, sha256: String, partition: Int) {
             self.url = url
             mandatory = true
@@ -29,89 +26,75 @@ package struct DatasetManifest: Sendable, Hashable, Codable {
 
     /// Bytes and rows.
     package struct Counts: Sendable, Hashable, Codable {
-        /// Stored bytes.
+        /// Bytes as stored.
         package var contentLength: Int
         /// Data rows, without header lines.
         package var recordCount: Int
 
-        /// Counts of a part or of all.
         package init(contentLength: Int, recordCount: Int) {
             self.contentLength = contentLength
             self.recordCount = recordCount
         }
     }
 
-    /// The columns.
     package struct Schema: Sendable, Hashable, Codable {
-        /// In order.
         package var elements: [DatasetColumn]
     }
 
-    /// Who wrote it.
+    /// The program that wrote the manifest.
     package struct Author: Sendable, Hashable, Codable {
-        /// Its name.
         package var name: String
-        /// Its version.
         package var version: String
 
-        /// The program and its version.
         package init(name: String, version: String) {
             self.name = name
             self.version = version
         }
     }
 
-    /// How the parts' text is to be read.
+    /// The text format of the parts.
     package struct Dialect: Sendable, Hashable, Codable {
         /// Always CSV.
         package var format = "csv"
-        /// Of the text.
         package var encoding = "UTF-8"
-        /// Between fields.
+        /// The text between fields.
         package var delimiter = ","
-        /// Around fields that need it.
+        /// The text around fields that need quotes.
         package var quote = "\""
-        /// Before a quote inside quotes.
+        /// The text before a quote inside quotes.
         package var escape = "\""
-        /// After each row.
+        /// The text after each row.
         package var lineTerminator = "\n"
         /// Whether each part begins with a line of column names.
         package var header = true
-        /// NULL is nothing between two delimiters; an empty text is two quotes.
+        /// NULL is an empty field; an empty text is two quotes.
         package var null = ""
-        /// How the parts are compressed.
         package var compression: Compression
 
-        /// PostgreSQL's CSV, compressed as the run says.
+        /// PostgreSQL's CSV with the compression of the run.
         package init(compression: Compression) { self.compression = compression }
     }
 
     /// The parts, in order of partition and number.
     package var entries: [Entry]
-    /// The columns.
     package var schema: Schema
-    /// Its counts.
     package var meta: Counts
-    /// Who wrote it.
     package var author: Author
-    /// The dataset.
     package var dataset: SegmentName
-    /// The run.
     package var run: RunContext
-    /// Its key.
+    /// The columns that identify a row.
     package var key: [String]
-    /// How the parts are read.
+    /// The text format of the parts.
     package var csv: Dialect
-    /// The control totals.
     package var totals: [ControlTotal]
-    /// How a loader applies it: the date's rows are replaced, so that nobody loads a date twice.
+    /// How a loader applies it: the rows of the date are replaced, so that no date is loaded twice.
     package var loadMode = "replace business_date"
     /// The run whose rows of the date this one replaces.
     package var replacesRunID: RunID?
     /// RFC 3339.
     package var generatedAt: String
 
-    /// The manifest of one dataset; `meta` adds up its entries.
+    /// `meta` is the sum of the entries.
     package init(
         dataset: SegmentName, run: RunContext, entries: [Entry], columns: [DatasetColumn], key: [String],
         compression: Compression, totals: [ControlTotal], replacesRunID: RunID?, generatedAt: String, author: Author
@@ -134,47 +117,37 @@ package struct DatasetManifest: Sendable, Hashable, Codable {
 
 /// One column of a dataset, as UNLOAD's MANIFEST VERBOSE writes it.
 package struct DatasetColumn: Sendable, Hashable, Codable {
-    /// The type by PostgreSQL's name for it, such as `numeric(14,2)`.
+    /// PostgreSQL's name of the type with its modifier, such as `numeric(14,2)`.
     package struct ColumnType: Sendable, Hashable, Codable {
-        /// PostgreSQL's name for it.
         package var base: String
 
-        /// A type of that name.
         package init(base: String) { self.base = base }
     }
 
-    /// Its name.
     package var name: String
-    /// Its type.
     package var type: ColumnType
 
-    /// A column of a type.
     package init(name: String, type: String) {
         self.name = name
         self.type = ColumnType(base: type)
     }
 }
 
-/// What BI may load of one run: it names the manifest of each dataset. `latest.json` is a copy of it.
+/// The manifest of one run: it names the manifest of each dataset. `latest.json` is a copy of it.
 package struct RunManifest: Sendable, Hashable, Codable {
-    /// One dataset.
     package struct Dataset: Sendable, Hashable, Codable {
-        /// Its name.
         package var name: SegmentName
-        /// Where the manifest lies.
+        /// The address of the dataset's manifest.
         package var manifestURI: String
-        /// Of the manifest's bytes, hexadecimal.
+        /// The digest of the manifest's bytes, hexadecimal.
         package var manifestSHA256: String
-        /// Parts, that is files.
         package var parts: Int
         /// Data rows.
         package var rows: Int
         /// Bytes as stored.
         package var bytes: Int
-        /// The control totals.
         package var totals: [ControlTotal]
 
-        /// The figures of one dataset.
         package init(
             name: SegmentName, manifestURI: String, manifestSHA256: String, parts: Int, rows: Int, bytes: Int,
             totals: [ControlTotal]
@@ -189,35 +162,31 @@ package struct RunManifest: Sendable, Hashable, Codable {
         }
     }
 
-    /// The run.
     package var run: RunContext
-    /// RFC 3339: loads up to this instant count.
+    /// RFC 3339; data loaded up to this time are included.
     package var cutoff: String
-    /// The systems that run.
+    /// The systems of the run.
     package var systems: [String]
-    /// N, the number of customer buckets.
+    /// The number of customer buckets.
     package var partitionCount: Int
     /// The datasets, in order of name.
     package var datasets: [Dataset]
-    /// What checks of severity `warn` found.
+    /// The findings of checks of severity `warn`.
     package var warnings: [Warning]
     /// The run of the same date whose rows this one replaces.
     package var replacesRunID: RunID?
     /// RFC 3339.
     package var generatedAt: String
-    /// Who wrote it.
     package var author: DatasetManifest.Author
 
-    /// A check that found something and let the run go on.
+    /// A finding of a check that did not stop the run.
     package struct Warning: Sendable, Hashable, Codable {
-        /// The check.
         package var check: SegmentName
         /// Data rows.
         package var rows: Int
-        /// What to do about it.
+        /// What the operator can do.
         package var hint: String?
 
-        /// The finding of one check.
         package init(check: SegmentName, rows: Int, hint: String?) {
             self.check = check
             self.rows = rows
@@ -225,7 +194,6 @@ package struct RunManifest: Sendable, Hashable, Codable {
         }
     }
 
-    /// The manifest of a run.
     package init(
         run: RunContext, cutoff: String, systems: [String], partitionCount: Int, datasets: [Dataset],
         warnings: [Warning], replacesRunID: RunID?, generatedAt: String, author: DatasetManifest.Author

@@ -1,4 +1,4 @@
-/// The layout of a run's objects below the output: the only place that knows it.
+/// The layout of a run's objects below the output. No other code builds their keys.
 ///
 ///     <prefix>/<client>/<environment>/<system>/<dataset>/dt=<date>/run=<run>/part-<partition>-<n>.csv[.gz|.zst]
 ///     <prefix>/<client>/<environment>/manifests/dt=<date>/run=<run>/<dataset>.json, run.json
@@ -6,13 +6,13 @@
 ///     <prefix>/<client>/<environment>/manifests/latest.json
 ///
 /// Names are a function of dataset, partition and part number, so a repeated job writes the same bytes under the same
-/// key, and no run ever writes below another's prefix.
+/// key, and no run writes below the prefix of another.
 package struct ObjectLayout: Sendable, Hashable {
     private let base: String
     private let businessDate: BusinessDate
     private let runID: RunID
 
-    /// The layout of one run. `prefix`, `clientID` and `environment` are checked settings (`isKeyComponent`).
+    /// `prefix`, `clientID` and `environment` are checked settings (`isKeyComponent`).
     package init(prefix: String, clientID: String, environment: String, businessDate: BusinessDate, runID: RunID) {
         base = ([prefix, clientID, environment].filter { !$0.isEmpty }).joined(separator: "/")
         self.businessDate = businessDate
@@ -24,7 +24,7 @@ package struct ObjectLayout: Sendable, Hashable {
         "\(folder(of: dataset))part-\(padded(partition, 4))-\(padded(number, 5)).csv\(compression.suffix)"
     }
 
-    /// What all parts of a dataset begin with.
+    /// The common beginning of the keys of a dataset's parts.
     package func folder(of dataset: SegmentName) -> String {
         "\(base)/\(dataset.system)/\(dataset.name)/dt=\(businessDate)/run=\(runID)/"
     }
@@ -41,10 +41,10 @@ package struct ObjectLayout: Sendable, Hashable {
     /// The manifest of the newest complete date.
     package var latest: String { "\(base)/manifests/latest.json" }
 
-    /// What the run's manifests begin with.
+    /// The common beginning of the keys of the run's manifests.
     package var manifestFolder: String { "\(base)/manifests/dt=\(businessDate)/run=\(runID)/" }
 
-    /// The run whose object lies under a key; nil for a key that belongs to no run.
+    /// The run that an object's key belongs to; nil for a key that belongs to no run.
     package static func runID(ofKey key: String) -> RunID? {
         key.split(separator: "/").lazy.compactMap { part in
             part.hasPrefix("run=") ? try? RunID(String(part.dropFirst("run=".count))) : nil
@@ -62,11 +62,11 @@ package struct ObjectLayout: Sendable, Hashable {
     }
 }
 
-/// How parts are compressed.
+/// The compression of parts.
 package enum Compression: String, Sendable, Hashable, Codable, CaseIterable {
     case none, gzip, zstd
 
-    /// What follows `.csv` in a part's name.
+    /// The text after `.csv` in the name of a part.
     package var suffix: String {
         switch self {
         case .none: ""

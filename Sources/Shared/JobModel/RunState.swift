@@ -4,30 +4,29 @@
 ///        |           |
 ///        +-----------+--> failed, cancelled
 ///
-/// Until the run's manifest is noted, within the step to `published`, nothing that BI follows has changed, so a run may still
-/// fail; from then on it can only go forward.
+/// Until the run's manifest is noted, within the step to `published`, no object or view that consumers follow has
+/// changed, so a run may still fail; from then on it can only go forward.
 package enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Jobs run.
+    /// Jobs are blocked, ready or running.
     case running
     /// Every job has its result, and parts and totals agree.
     case verified
     /// Views, manifests and `latest` are written.
     case published
-    /// `run.completed` is with the broker.
+    /// `run.completed` was delivered to Kafka.
     case announced
     /// The history segments have run.
     case history
-    /// Nothing is left to do.
+    /// The run is finished.
     case closed
-    /// It ended with a reason.
+    /// The run ended with an error, whose reason is recorded.
     case failed
-    /// A person ended it.
+    /// `cancel` ended the run.
     case cancelled
 
-    /// Whether the run has ended.
     package var isFinal: Bool { self == .closed || self == .failed || self == .cancelled }
 
-    /// Whether BI can have seen it.
+    /// Whether consumers may have read it.
     package var isPublished: Bool {
         switch self {
         case .published, .announced, .history, .closed: true
@@ -35,7 +34,7 @@ package enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
         }
     }
 
-    /// The next step forward; nil when there is none.
+    /// The next step forward; nil if the run has ended.
     package var next: RunState? {
         switch self {
         case .running: .verified
@@ -48,7 +47,7 @@ package enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
     }
 }
 
-/// The states of a job in the ledger. The graph decides when a job is ready, a claim makes it run, its result makes it done.
+/// The states of a job in the ledger. The graph makes a job ready, a claim makes it running, its result makes it done.
 ///
 ///                  +-- end of an attempt, attempts left --+
 ///                  v                                      |
@@ -56,34 +55,34 @@ package enum RunState: String, Sendable, Hashable, Codable, CaseIterable {
 ///                                                         |
 ///                          rejected, no attempts left     +-----> failed
 ///
-/// A running job whose lease is over is taken over by the next claim: it goes on running, as the next attempt. Jobs that are
-/// blocked, ready or running when their run ends are cancelled.
+/// A running job whose lease has ended is taken over by the next claim: it stays running, with the next attempt. Jobs
+/// that are blocked, ready or running when their run ends are cancelled.
 package enum JobState: String, Sendable, Hashable, Codable, CaseIterable {
-    /// Waiting for other jobs.
+    /// It waits for other jobs.
     case blocked
-    /// Waiting for a worker.
+    /// It waits for a worker.
     case ready
-    /// Under way.
+    /// A worker holds a claim on it.
     case running
-    /// With its result.
+    /// It has a result.
     case done
-    /// Ended without a result, for good.
+    /// It was rejected or has no attempts left.
     case failed
-    /// Open when the run ended.
+    /// Its run ended before the job.
     case cancelled
 }
 
-/// How one attempt at a job ended. The set is closed: everything that can happen is one of these.
+/// The end of one attempt at a job. The set is closed: every attempt ends with one of these.
 package enum JobOutcome: Sendable, Hashable {
     /// The result row is committed.
     case completed
-    /// It may go well later: not before the given number of seconds from now.
+    /// A later attempt may succeed: not before the given number of seconds from now.
     case retry(after: Double)
-    /// It will never go well: the run fails with the reason.
+    /// No attempt can succeed: the run fails with the reason.
     case rejected
     /// The worker shut down; the attempt is not counted.
     case interrupted
-    /// The claim is gone: another attempt has the job, and this one says nothing.
+    /// The claim is lost: another attempt holds the job, and this one reports nothing.
     case lost
 
     /// The word in the ledger, events and metrics.

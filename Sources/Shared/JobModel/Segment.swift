@@ -13,7 +13,7 @@ package enum SegmentKind: String, Sendable, Hashable, Codable, CaseIterable {
         }
     }
 
-    /// Whether it is divided into jobs that workers claim; the other kinds run in the coordinator.
+    /// Whether it is divided into jobs that workers claim; other kinds run in the coordinator.
     package var isJob: Bool { self == .`init` || self == .archive }
 }
 
@@ -47,23 +47,22 @@ package struct Segment: Sendable, Hashable {
     package var name: SegmentName
     /// From the script's folder.
     package var kind: SegmentKind
-    /// Segments whose work must be done before.
+    /// Segments whose jobs must be done before.
     package var needs: [SegmentName]
-    /// How it is divided into jobs.
     package var split: SegmentSplit
-    /// Where its rows come from.
+    /// The source of its rows.
     package var reads: SegmentReads
-    /// The tables it fills, without schema for a run's own.
+    /// The tables that it fills; a table of the run has no schema in its name.
     package var writes: [String]
-    /// Archive: the columns that identify a row and lead the order.
+    /// For archive segments: the columns that identify a row and lead the order.
     package var key: [String]
-    /// Archive: the numeric columns that are summed.
+    /// For archive segments: the numeric columns that are summed.
     package var totals: [String]
-    /// Archive: the column that the totals are grouped by.
+    /// For archive segments: the column that the totals are grouped by.
     package var totalsBy: String?
-    /// Checks: whether violating rows stop the run.
+    /// For checks: whether violating rows stop the run.
     package var severity: Severity
-    /// Checks: what the operator can do about them.
+    /// For checks: what the operator can do.
     package var hint: String?
 
     package init(

@@ -1,16 +1,15 @@
-/// The product's topics.
+/// The names of the Kafka topics and of the consumer group.
 package struct Topics: Sendable, Hashable {
-    /// What stands before every name, by setting.
+    /// The prefix of every name, from `BDA_TOPIC_PREFIX`; it may be empty.
     package let prefix: String
 
-    /// The topics under a prefix, which may be empty.
     package init(prefix: String) { self.prefix = prefix }
 
     /// Job requests, for workers.
     package var jobs: String { "\(prefix)bda.jobs.v1" }
-    /// Job events, for the coordinator and the curious.
+    /// Job events, for the coordinator and for monitoring.
     package var events: String { "\(prefix)bda.events.v1" }
-    /// Run events: what BI consumes.
+    /// Run events, for consumers of the export.
     package var runs: String { "\(prefix)bda.runs.v1" }
     /// Messages that cannot be decoded.
     package var deadLetters: String { "\(prefix)bda.jobs.dlq.v1" }

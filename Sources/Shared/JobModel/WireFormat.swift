@@ -1,15 +1,15 @@
 import Foundation
 
-/// JSON as it goes over the wire and into files: snake_case keys in a fixed order, so that equal values are equal bytes.
+/// The JSON of messages and files: snake_case keys in a fixed order, so that equal values have equal bytes.
 package enum WireFormat {
-    /// The most bytes of a message that is read or written: intermediaries must forward 64 KiB (CloudEvents 1.0, "Size
-    /// Limits").
+    /// The maximum number of bytes of a message that is read or written: intermediaries must forward 64 KiB
+    /// (CloudEvents 1.0, "Size Limits").
     package static let maximumMessageBytes = 65_536
 
     /// The value as one line of JSON.
     package static func encode(_ value: some Encodable) throws -> [UInt8] { try encode(value, formatting: []) }
 
-    /// The value as JSON for people, with a newline at the end.
+    /// The value as indented JSON, with a newline at the end.
     package static func encodePretty(_ value: some Encodable) throws -> [UInt8] {
         try encode(value, formatting: .prettyPrinted) + [UInt8(ascii: "\n")]
     }
@@ -21,8 +21,8 @@ package enum WireFormat {
         return Array(try encoder.encode(value))
     }
 
-    /// Reads a value that came from outside. Throws `InvalidValue` for too many bytes and for anything that is not the
-    /// value's JSON; unknown keys are ignored, so that a newer sender can be read.
+    /// Reads a value from outside. Throws `InvalidValue` for too many bytes and for any text that is not the value's
+    /// JSON; unknown keys are ignored, so that the messages of a newer sender can be read.
     package static func decode<Value: Decodable>(
         _ type: Value.Type, from bytes: some Collection<UInt8>, maximumBytes: Int = maximumMessageBytes
     ) throws(InvalidValue) -> Value {
@@ -51,7 +51,7 @@ package enum WireFormat {
     }
 }
 
-/// `run_id` as Swift writes it: `runID`. Foundation's own conversion gives `runId`.
+/// `run_id` becomes `runID`. Foundation's own conversion gives `runId`.
 private func camelCase(_ key: String) -> String {
     let words = key.split(separator: "_")
     let rest = words.dropFirst().map { ["id", "uri", "sha256"].contains($0) ? $0.uppercased() : $0.capitalized }
