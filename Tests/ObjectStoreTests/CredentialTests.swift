@@ -49,7 +49,9 @@ import Testing
 
     @Test func `without any source the error says where it looked`() async {
         let error = await expect(.credentials) { _ = try await Self.load([:]) }
-        #expect(error?.reason == "there are none; looked at: environment, web identity, profile, container, instance")
+        #expect(
+            error?.reason
+                == "no credentials were found; sources: environment, web identity, profile, container, instance")
         #expect(error?.hint?.contains("AWS_ACCESS_KEY_ID") == true)
     }
 
@@ -91,7 +93,7 @@ import Testing
         #expect(try await Self.load(environment).accessKeyID == "ONLY")
         environment["AWS_PROFILE"] = "missing"
         let error = await expect(.credentials) { _ = try await Self.load(environment) }
-        #expect(error?.hint == "look at AWS_PROFILE")
+        #expect(error?.hint == "check AWS_PROFILE")
     }
 
     @Test func `the files lie in the home directory`() async throws {
@@ -264,7 +266,7 @@ import Testing
                 "AWS_EC2_METADATA_DISABLED": "false",
             ])
         }
-        #expect(error?.reason.hasPrefix("there are none") == true)
+        #expect(error?.reason.hasPrefix("no credentials were found") == true)
     }
 
     // MARK: support

@@ -1,7 +1,7 @@
 import Bytes
 import Foundation
 
-/// What of the process environment credentials come from. Prints nothing of it.
+/// The variables of the process environment that credentials are read from. A description shows none of them.
 struct CredentialSettings: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     private let environment: [String: String]
     let region: String
@@ -11,15 +11,15 @@ struct CredentialSettings: Sendable, CustomStringConvertible, CustomDebugStringC
         self.region = region
     }
 
-    /// A variable's value; nil when it is not set or empty.
+    /// A variable's value; nil if it is not set or empty.
     subscript(name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
 
     var description: String { "credential settings" }
     var debugDescription: String { description }
     var customMirror: Mirror { Mirror(self, children: [:]) }
 
-    /// The chain of the AWS SDKs, as far as it makes sense for a service: environment, web identity (IRSA), profile,
-    /// container (ECS, EKS Pod Identity), instance (EC2).
+    /// The chain of the AWS SDKs, without the sources that are of no use to a service: environment, web identity
+    /// (IRSA), profile, container (ECS, EKS Pod Identity), instance (EC2).
     func sources(_ pool: CurlPool) -> [any CredentialSource] {
         [
             EnvironmentCredentials(settings: self),
@@ -51,7 +51,7 @@ struct EnvironmentCredentials: CredentialSource {
     }
 }
 
-/// A role for a token file that the platform keeps fresh: `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN` and
+/// A role for a token file that the platform renews: `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN` and
 /// `AWS_ROLE_SESSION_NAME`, exchanged at STS (AssumeRoleWithWebIdentity, an unsigned request).
 struct WebIdentityCredentials: CredentialSource {
     let name = "web identity"
@@ -67,7 +67,7 @@ struct WebIdentityCredentials: CredentialSource {
     }
 
     func exchange(file: String, role: String, session: String?) async throws -> Credentials {
-        // Read each time: the platform replaces the token every hour or so.
+        // Read each time: the platform replaces the token about every hour.
         let token = try readTokenFile(file, name)
         let form: [(String, String)] = [
             ("Action", "AssumeRoleWithWebIdentity"), ("Version", "2011-06-15"), ("RoleArn", role),
@@ -90,7 +90,7 @@ struct WebIdentityCredentials: CredentialSource {
             var error = ObjectStoreError.credentials(
                 name, fault.map { "STS says: \($0.message)" } ?? "STS gives no reason",
                 isRetryable: reply.status >= 500 || reply.status == 429 || fault?.code == "IDPCommunicationError",
-                hint: "look at AWS_ROLE_ARN, its trust policy, and the token in AWS_WEB_IDENTITY_TOKEN_FILE")
+                hint: "check AWS_ROLE_ARN, its trust policy, and the token in AWS_WEB_IDENTITY_TOKEN_FILE")
             error.status = reply.status
             error.s3Code = fault?.code
             throw error
@@ -98,11 +98,11 @@ struct WebIdentityCredentials: CredentialSource {
         return try Self.credentials(in: reply, name)
     }
 
-    /// What a good answer of STS holds.
+    /// The credentials in a successful answer of STS.
     static func credentials(in reply: HTTPReply, _ source: String) throws -> Credentials {
         let result = XMLElement.parse(reply.body)?["AssumeRoleWithWebIdentityResult"]?["Credentials"]
         guard let result, let id = result["AccessKeyId"]?.text, let secret = result["SecretAccessKey"]?.text else {
-            throw ObjectStoreError.credentials(source, "the answer of STS holds none", isRetryable: true)
+            throw ObjectStoreError.credentials(source, "the answer of STS holds no credentials", isRetryable: true)
         }
         return try Credentials(
             accessKeyID: id, secretAccessKey: secret, sessionToken: result["SessionToken"]?.text,
@@ -110,9 +110,9 @@ struct WebIdentityCredentials: CredentialSource {
     }
 }
 
-/// The shared files, `~/.aws/credentials` and `~/.aws/config`, profile `AWS_PROFILE` or `default`; other places by
-/// `AWS_SHARED_CREDENTIALS_FILE` and `AWS_CONFIG_FILE`. Fixed keys and web identity; a profile that needs more is
-/// refused by name.
+/// The shared files, `~/.aws/credentials` and `~/.aws/config`, profile `AWS_PROFILE` or `default`; other paths by
+/// `AWS_SHARED_CREDENTIALS_FILE` and `AWS_CONFIG_FILE`. Fixed keys and web identity are supported; a profile that uses
+/// other keys is refused with the name of the key.
 struct ProfileCredentials: CredentialSource {
     let name = "profile"
     let settings: CredentialSettings
@@ -131,9 +131,9 @@ struct ProfileCredentials: CredentialSource {
         guard secrets != nil || config != nil else {
             if settings["AWS_PROFILE"] == nil { return nil }
             throw ObjectStoreError.credentials(
-                source, "neither \(credentialsFile) nor \(configFile) has it", hint: "look at AWS_PROFILE")
+                source, "neither \(credentialsFile) nor \(configFile) has this profile", hint: "check AWS_PROFILE")
         }
-        // The credentials file wins, as in the SDKs.
+        // The credentials file has priority, as in the SDKs.
         let values = (config ?? [:]).merging(secrets ?? [:]) { _, secret in secret }
 
         if let role = values["role_arn"], let file = values["web_identity_token_file"] {
@@ -148,10 +148,10 @@ struct ProfileCredentials: CredentialSource {
         let unsupported = ["role_arn", "credential_process", "sso_session", "sso_start_url", "login_session"]
         if let key = unsupported.first(where: { values[$0] != nil }) {
             throw ObjectStoreError.credentials(
-                source, "it has \(key), which this program does not follow",
+                source, "it has \(key), which this program does not support",
                 hint: "give the pod or instance the role, or run `aws configure export-credentials` and set the keys")
         }
-        // A profile that only names a region leaves the search to the sources that follow.
+        // A profile that only names a region leaves the search to the following sources.
         return nil
     }
 }
@@ -163,7 +163,8 @@ struct ContainerCredentials: CredentialSource {
     let settings: CredentialSettings
     let pool: CurlPool
 
-    /// Where a request without TLS may go besides loopback: the ECS agent and the EKS Pod Identity agent.
+    /// The hosts besides loopback that a request without TLS may be sent to: the ECS agent and the EKS Pod Identity
+    /// agent.
     private static let agents: Set = ["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"]
 
     func load() async throws -> Credentials? {
@@ -177,13 +178,13 @@ struct ContainerCredentials: CredentialSource {
         }
         guard let (server, path, query) = HTTPServer.split(url: url) else {
             throw ObjectStoreError.credentials(
-                name, "its address is not one", hint: "look at AWS_CONTAINER_CREDENTIALS_FULL_URI")
+                name, "its address is not valid", hint: "check AWS_CONTAINER_CREDENTIALS_FULL_URI")
         }
         let isLoopback = server.host == "localhost" || server.host == "[::1]" || server.isLoopbackAddress
         guard server.isSecure || isLoopback || Self.agents.contains(server.host) else {
             throw ObjectStoreError.credentials(
                 name, "'\(server.host)' is neither https nor an agent of this host, so no token is sent there",
-                hint: "look at AWS_CONTAINER_CREDENTIALS_FULL_URI")
+                hint: "check AWS_CONTAINER_CREDENTIALS_FULL_URI")
         }
         var request = HTTPRequest(method: .get, server: server, path: path)
         request.query = query
@@ -191,7 +192,7 @@ struct ContainerCredentials: CredentialSource {
         request.connectLimit = .seconds(2)
         request.totalLimit = .seconds(5)
         if let file = settings["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
-            // Read each time: the platform replaces it.
+            // Read each time: the platform replaces the token.
             request.headers = [("authorization", try readTokenFile(file, name))]
         } else if let token = settings["AWS_CONTAINER_AUTHORIZATION_TOKEN"] {
             request.headers = [("authorization", try checkToken(token, name))]
@@ -227,7 +228,7 @@ struct InstanceCredentials: CredentialSource {
         do {
             tokenReply = try await pool.send(tokenRequest, tries: 2)
         } catch let error as ObjectStoreError where error.kind == .unreachable || error.kind == .interrupted {
-            // Not on EC2, or a container whose packets may not hop that far.
+            // Not on EC2, or in a container beyond the hop limit of the service.
             return nil
         }
         guard tokenReply.isSuccess else { throw MetadataCredentials.fault(tokenReply, name) }
@@ -248,7 +249,7 @@ struct InstanceCredentials: CredentialSource {
     }
 }
 
-/// The JSON that container and instance services answer with.
+/// The JSON in the answers of container and instance services.
 struct MetadataCredentials: Decodable {
     let accessKeyID: String
     let secretAccessKey: String
@@ -265,7 +266,7 @@ struct MetadataCredentials: Decodable {
     static func parse(_ reply: HTTPReply, _ source: String) throws -> Credentials {
         guard reply.isSuccess else { throw fault(reply, source) }
         guard let found = try? JSONDecoder().decode(MetadataCredentials.self, from: Data(reply.body)) else {
-            throw ObjectStoreError.credentials(source, "the answer holds none", isRetryable: true)
+            throw ObjectStoreError.credentials(source, "the answer holds no credentials", isRetryable: true)
         }
         return try Credentials(
             accessKeyID: found.accessKeyID, secretAccessKey: found.secretAccessKey, sessionToken: found.token,
@@ -302,7 +303,7 @@ extension CredentialSource {
 }
 
 extension CurlPool {
-    /// Sends a request up to `tries` times, a short while apart, until an answer comes that is no fault of the server.
+    /// Sends a request up to `tries` times with short pauses, until an answer other than a server error comes.
     fileprivate func send(_ request: HTTPRequest, tries: Int) async throws -> HTTPReply {
         var attempt = 1
         while true {
@@ -311,7 +312,7 @@ extension CurlPool {
                 if reply.status < 500 || attempt == tries { return reply }
             } catch let failure as CurlError {
                 var error = ObjectStoreError(failure, "get credentials from", request.server.url)
-                if error.kind == .unreachable { error.hint = "look at firewalls, the proxy settings and DNS" }
+                if error.kind == .unreachable { error.hint = "check firewalls, the proxy settings and DNS" }
                 if attempt == tries { throw error }
             }
             try await Task.sleep(for: .milliseconds(200 * attempt))

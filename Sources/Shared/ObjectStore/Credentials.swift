@@ -1,17 +1,17 @@
 import BlockingIO
 import Foundation
 
-/// A key to AWS. Prints without its secrets.
+/// An AWS access key. A description shows no secrets.
 struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     let accessKeyID: String
     let secretAccessKey: String
     let sessionToken: String?
     let expiration: Date?
-    /// Where they came from, for error texts.
+    /// The source in error texts.
     let source: String
 
-    /// Credentials as read from `source`. White space at the ends (a file's last newline) is dropped; anything else that
-    /// cannot stand in a header throws.
+    /// Removes white space at the ends, such as a file's last newline. Throws for any other character that is not
+    /// allowed in a header.
     init(
         accessKeyID: String, secretAccessKey: String, sessionToken: String? = nil, expiration: Date? = nil,
         source: String
@@ -41,18 +41,18 @@ struct Credentials: Sendable, Hashable, CustomStringConvertible, CustomDebugStri
 
 /// One place that credentials are read from.
 protocol CredentialSource: Sendable {
-    /// For error texts.
+    /// The name in error texts.
     var name: String { get }
-    /// The credentials; nil if this place is not configured here. Throws if it is, but holds none that can be used.
+    /// The credentials; nil if this source is not configured. Throws if it is configured without usable credentials.
     func load() async throws -> Credentials?
 }
 
-/// The first source that has credentials, asked again before they expire.
+/// The credentials of the first source that has any, loaded again before they expire.
 final class CredentialProvider: Sendable {
     private struct State {
         var current: Credentials?
         var source: (any CredentialSource)?
-        /// Not asked again before then.
+        /// The time of the next load.
         var refreshAt = Date.distantPast
     }
 
@@ -66,7 +66,7 @@ final class CredentialProvider: Sendable {
         self.now = now
     }
 
-    /// Credentials that are valid for some minutes yet.
+    /// Credentials that are valid for at least some minutes.
     func credentials() async throws -> Credentials {
         let now = now()
         let (current, isDue) = state.withLock { ($0.current, $0.refreshAt <= now) }
@@ -74,7 +74,7 @@ final class CredentialProvider: Sendable {
         do {
             return try await flight.run { try await self.load() }
         } catch let error as ObjectStoreError {
-            // The refresh begins early, so that a service that is down for some minutes does no harm.
+            // The refresh begins early, so that an outage of the service for some minutes does no harm.
             if let current, let expiration = current.expiration, expiration > now.addingTimeInterval(60) {
                 state.withLock { $0.refreshAt = now.addingTimeInterval(60) }
                 return current
@@ -83,8 +83,8 @@ final class CredentialProvider: Sendable {
         }
     }
 
-    /// Loads credentials again after the store refused `refused` as expired or unknown: a file may hold other ones by
-    /// now. Returns whether there are other ones; false also if none can be loaded at the moment.
+    /// Loads credentials again after the store refused `refused` as expired or unknown, because a file may hold other
+    /// ones now. Returns whether they differ; also false if none can be loaded at the moment.
     func replace(_ refused: Credentials) async throws -> Bool {
         let current = state.withLock { $0.current }
         if let current, current != refused { return true }
@@ -103,7 +103,7 @@ final class CredentialProvider: Sendable {
             state.withLock { state in
                 state.current = credentials
                 state.source = source
-                // 15 minutes ahead as the AWS SDKs do, but not with every request where the lifetime is about that long.
+                // 15 minutes ahead as the AWS SDKs do, but not with every request if the lifetime is about that long.
                 state.refreshAt =
                     credentials.expiration.map { max($0.addingTimeInterval(-15 * 60), now.addingTimeInterval(60)) }
                     ?? .distantFuture
@@ -112,13 +112,13 @@ final class CredentialProvider: Sendable {
         }
         let tried = sources.map(\.name).joined(separator: ", ")
         throw ObjectStoreError.credentials(
-            "AWS", "there are none; looked at: \(tried)",
+            "AWS", "no credentials were found; sources: \(tried)",
             hint: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the pod or instance a role")
     }
 }
 
 extension ObjectStoreError {
-    /// `source` gives no credentials.
+    /// An error of the source `source`.
     static func credentials(
         _ source: String, _ reason: String, isRetryable: Bool = false, hint: String? = nil
     ) -> ObjectStoreError {

@@ -5,8 +5,8 @@ import Timing
 
 /// One libcurl connection on a thread of its own, one transfer at a time; between transfers the connection stays open.
 ///
-/// A transfer runs in libcurl's multi interface, although there is only one: that is the interface which another thread
-/// can wake, so that a cancelled transfer ends at once and not when the server next says something.
+/// A transfer runs in libcurl's multi interface, although it is the only one, because another thread can wake that
+/// interface: a cancelled transfer ends immediately and not with the server's next packet.
 actor CurlHandle {
     private let thread: BlockingThread
     private let easy: UnsafeMutableRawPointer
@@ -37,8 +37,8 @@ actor CurlHandle {
         errorText.deallocate()
     }
 
-    /// Sends a request and waits for the whole answer, of any status. Throws `CurlError`, or `CancellationError` soon
-    /// after the task was cancelled.
+    /// Sends a request and waits for the complete answer, of any status. Throws `CurlError`, or `CancellationError`
+    /// soon after the task was cancelled.
     nonisolated func send(_ request: HTTPRequest) async throws -> HTTPReply {
         let cancellation = TransferCancellation()
         return try await withTaskCancellationHandler {
@@ -48,7 +48,7 @@ actor CurlHandle {
         }
     }
 
-    /// The digest of a buffer, counted here and not on a thread of the pool.
+    /// The digest of a buffer, computed here and not on a thread of the pool.
     func sha256(of buffer: ByteBuffer) -> Digest { SHA256.hash(buffer.bytes) }
 
     private func transfer(_ request: HTTPRequest, _ cancellation: TransferCancellation) throws -> HTTPReply {
@@ -88,7 +88,7 @@ actor CurlHandle {
         return collector.reply
     }
 
-    /// Sets every option of a transfer. The collector must live until it is over.
+    /// Sets every option of a transfer. The collector must exist until the transfer has ended.
     private func setUp(_ request: HTTPRequest, _ collector: ReplyCollector) throws(CurlError) {
         func check(_ code: CURLcode) throws(CurlError) {
             guard code == CURLE_OK else { throw CurlError(code, detail: "") }
@@ -110,7 +110,7 @@ actor CurlHandle {
         try set(CURLOPT_PATH_AS_IS, 1)
         try set(CURLOPT_FOLLOWLOCATION, 0)
         try set(CURLOPT_NOSIGNAL, 1)
-        // Giving up does not wait for a name server.
+        // An abort does not wait for a name server.
         try set(CURLOPT_QUICK_EXIT, 1)
         try set(CURLOPT_TCP_KEEPALIVE, 1)
         try set(CURLOPT_ERRORBUFFER, pointer: errorText)
@@ -131,22 +131,22 @@ actor CurlHandle {
             try set(CURLOPT_HTTPGET, 1)
             try set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
         case .put, .post:
-            // A body in memory, which libcurl can send again by itself when a kept connection turns out to be closed.
+            // A body in memory, which libcurl can send again by itself if a kept connection was closed.
             try set(CURLOPT_POST, 1)
             try set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
             let bytes = request.body?.bytes
             try check(bda_curl_setopt_off(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes?.count ?? 0)))
             try set(CURLOPT_POSTFIELDS, pointer: bytes?.baseAddress ?? UnsafeRawPointer(errorText))
             try set(CURLOPT_UPLOAD_BUFFERSIZE, 512 * 1024)
-            // Above 1 MiB libcurl asks before it sends (Expect: 100-continue); a server that does not know that must not
-            // cost a second for each part.
+            // Above 1 MiB libcurl asks before it sends (Expect: 100-continue); with a server that does not answer that,
+            // the default would cost a second for each part.
             try set(CURLOPT_EXPECT_100_TIMEOUT_MS, 300)
         }
 
         let context = Unmanaged.passUnretained(collector).toOpaque()
         try check(
             bda_curl_setopt_write(easy, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
-                // `transfer` holds the collector until the transfer is over.
+                // `transfer` holds the collector until the transfer has ended.
                 let collector = Unmanaged<ReplyCollector>.fromOpaque(context!).takeUnretainedValue()
                 return collector.addHeader(UnsafeRawBufferPointer(start: bytes, count: size * count))
             })
@@ -159,11 +159,11 @@ actor CurlHandle {
         try set(CURLOPT_WRITEDATA, pointer: context)
     }
 
-    /// The request's headers in libcurl's form, to be freed when the transfer is over.
+    /// The request's headers in libcurl's form, to be freed after the transfer.
     private func headerList(_ request: HTTPRequest) -> UnsafeMutablePointer<curl_slist>? {
         var lines = request.headers.map { "\($0.name): \($0.value)" }
         if !request.headers.contains(where: { $0.name == "content-type" }) {
-            // Otherwise libcurl declares a body to be a web form.
+            // Otherwise libcurl declares a body as a web form.
             lines.append("content-type:")
         }
         var list: UnsafeMutablePointer<curl_slist>?
@@ -183,8 +183,8 @@ private final class TransferCancellation: Sendable {
         var multi: Multi?
     }
 
-    /// `@unchecked Sendable`: used for `curl_multi_wakeup` only, the one call that libcurl allows from other threads, and
-    /// only between `attach` and `detach`, while the handle's actor is inside the transfer and cannot be freed.
+    /// `@unchecked Sendable`: used for `curl_multi_wakeup` only, the one call that libcurl allows from other threads,
+    /// and only between `attach` and `detach`, while the handle's actor runs the transfer and cannot be freed.
     private struct Multi: @unchecked Sendable {
         let pointer: UnsafeMutableRawPointer
     }
@@ -208,7 +208,7 @@ private final class TransferCancellation: Sendable {
     }
 }
 
-/// What came back so far. Touched on the handle's thread only, by libcurl's callbacks.
+/// The answer so far. Used on the handle's thread only, by libcurl's callbacks.
 private final class ReplyCollector {
     private let sink: HTTPRequest.Sink
     private(set) var reply = HTTPReply(status: 0, headers: [:], body: [])
@@ -222,7 +222,7 @@ private final class ReplyCollector {
     func addHeader(_ bytes: UnsafeRawBufferPointer) -> Int {
         let line = String(decoding: bytes, as: UTF8.self)
         if line.hasPrefix("HTTP/") {
-            // A new answer; the one before was "100 Continue".
+            // A new answer; the previous one was "100 Continue".
             let status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
             reply = HTTPReply(status: status, headers: [:], body: [])
         } else if let colon = line.firstIndex(of: ":") {
@@ -242,7 +242,7 @@ private final class ReplyCollector {
         case .memory(let limit):
             append(bytes, limit: reply.isSuccess ? limit : max(limit, 64 * 1024))
         }
-        // Fewer than given makes libcurl end the transfer.
+        // A smaller number than was given makes libcurl end the transfer.
         return hasOverflowed ? 0 : bytes.count
     }
 
@@ -252,9 +252,9 @@ private final class ReplyCollector {
     }
 }
 
-/// A transfer that brought no whole answer.
+/// A transfer without a complete answer.
 struct CurlError: Error {
-    /// The longest answer that was asked for is shorter than what came.
+    /// The answer exceeds the limit of the request.
     static let replyTooLong = CurlError(CURLE_FILESIZE_EXCEEDED, detail: "the answer is longer than it may be")
 
     let code: CURLcode
@@ -270,7 +270,7 @@ struct CurlError: Error {
     }
 }
 
-/// libcurl's own state, set up before the first handle.
+/// libcurl's global state, set up before the first handle.
 private enum CurlLibrary {
     static let isReady = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
 }

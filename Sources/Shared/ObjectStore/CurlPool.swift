@@ -1,6 +1,6 @@
 import BlockingIO
 
-/// A fixed number of connections, made when they are first needed and lent to one request at a time.
+/// A fixed number of connections, created at first use and lent to one request at a time.
 final class CurlPool: Sendable {
     private struct State {
         var idle: [CurlHandle] = []
@@ -30,7 +30,7 @@ final class CurlPool: Sendable {
         try Task.checkCancellation()
         let place = OneShot<CurlHandle>()
         state.withLock { state in
-            // The last one back has the freshest connection.
+            // The last returned connection has been idle for the shortest time.
             if let handle = state.idle.popLast() {
                 place.resolve(.success(handle))
             } else if state.made < size {
@@ -46,7 +46,7 @@ final class CurlPool: Sendable {
     private func giveBack(_ handle: CurlHandle) {
         state.withLock { state in
             while !state.waiters.isEmpty {
-                // False: that task was cancelled while it waited.
+                // False: that task was cancelled during the wait.
                 if state.waiters.removeFirst().resolve(.success(handle)) { return }
             }
             state.idle.append(handle)

@@ -17,7 +17,7 @@ final class File {
         self.subject = subject
     }
 
-    /// Opens a file for reading; nil when there is none.
+    /// Opens a file for reading. Returns nil if it does not exist.
     convenience init?(reading path: String, _ operation: String, _ subject: String) throws(ObjectStoreError) {
         do throws(ObjectStoreError) {
             try self.init(opening: path, flags: O_RDONLY, operation, subject)
@@ -59,21 +59,21 @@ final class File {
         }
     }
 
-    /// Asks the kernel to begin writing a range to the device, so that the sync at the end finds little to do, and to
-    /// keep none of it in memory: an export is not read again here. Only advice, so its outcome does not matter.
+    /// Requests that the kernel begins to write a range to the device, so that the final sync is short, and drops it
+    /// from memory, because an export is not read again here. The call is only advice, so its result is ignored.
     func beginWriteback(offset: Int, count: Int) {
         posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
     }
 
-    /// Waits until everything is on the device.
+    /// Waits until all bytes are on the device.
     func sync() throws(ObjectStoreError) {
         while fsync(descriptor) != 0 {
             if errno != EINTR { throw fault(errno) }
         }
     }
 
-    /// Waits for the lock on the file, which ends when the file is closed. Throws if it is not free within `limit`: its
-    /// holder may have been stopped.
+    /// Waits for the lock on the file, which ends when the file is closed. Throws if the lock is not granted within
+    /// `limit`: its holder may have been stopped.
     func lock(within limit: Duration = .seconds(60)) throws(ObjectStoreError) {
         let deadline = Deadline.after(limit)
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
@@ -83,13 +83,13 @@ final class File {
             case EWOULDBLOCK:
                 throw ObjectStoreError(
                     .conflict, operation, subject, reason: "another process has held the store's lock for \(limit)",
-                    isRetryable: true, hint: "look for a stopped process that writes to the same BDA_OUTPUT")
+                    isRetryable: true, hint: "find the stopped process that writes to the same BDA_OUTPUT")
             case let code: throw fault(code)
             }
         }
     }
 
-    /// What the file is now.
+    /// The current status of the file.
     func status() throws(ObjectStoreError) -> FileStatus {
         var raw = stat()
         guard fstat(descriptor, &raw) == 0 else { throw fault(errno) }
@@ -100,7 +100,7 @@ final class File {
 }
 
 extension File {
-    /// What a path leads to; nil when it leads to nothing.
+    /// The status of the file at a path. Returns nil if there is no file.
     static func status(_ path: String, _ operation: String, _ subject: String) throws(ObjectStoreError) -> FileStatus? {
         var raw = stat()
         if stat(path, &raw) == 0 { return FileStatus(raw) }
@@ -109,7 +109,7 @@ extension File {
         throw error
     }
 
-    /// Removes a file; none there is not an error.
+    /// Removes a file; a missing file is not an error.
     static func remove(_ path: String, _ operation: String, _ subject: String) throws(ObjectStoreError) {
         if unlink(path) == 0 { return }
         let error = ObjectStoreError(errno: errno, operation, subject)
@@ -117,7 +117,7 @@ extension File {
         if !error.isMissingFile, error.systemError != EISDIR { throw error }
     }
 
-    /// What a directory holds; nothing when there is none.
+    /// The entries of a directory; empty for a missing directory.
     static func entries(
         _ path: String, _ operation: String, _ subject: String
     ) throws(ObjectStoreError) -> [(name: String, isDirectory: Bool)] {
@@ -135,7 +135,7 @@ extension File {
             let name = String(cString: UnsafeRawPointer(entry).advanced(by: offset).assumingMemoryBound(to: CChar.self))
             if name == "." || name == ".." { continue }
             var isDirectory = entry.pointee.d_type == UInt8(DT_DIR)
-            // Some file systems do not say, and a link may lead to either.
+            // Some file systems do not report the type, and a link may lead to either.
             if entry.pointee.d_type == UInt8(DT_UNKNOWN) || entry.pointee.d_type == UInt8(DT_LNK) {
                 isDirectory = try status(path + "/" + name, operation, subject)?.isDirectory ?? false
             }
@@ -145,13 +145,13 @@ extension File {
         return entries
     }
 
-    /// The directory that a path's last component lies in.
+    /// The directory of a path's last component.
     static func directory(of path: String) -> String {
         path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(decoding: path.utf8[..<$0], as: UTF8.self) } ?? ""
     }
 }
 
-/// What the file system says of a file.
+/// The status of a file in the file system.
 struct FileStatus {
     private let raw: stat
 
@@ -164,7 +164,7 @@ struct FileStatus {
         Date(timeIntervalSince1970: Double(raw.st_mtim.tv_sec) + Double(raw.st_mtim.tv_nsec) / 1_000_000_000)
     }
 
-    /// The file as an object. A name that changes hands gets another inode, so the ETag changes with it.
+    /// The file as an object. A replaced file has another inode, so the ETag changes with it.
     func info(_ key: String) -> ObjectInfo {
         let parts = [Int(raw.st_ino), size, raw.st_mtim.tv_sec, raw.st_mtim.tv_nsec]
         let etag = parts.map { String($0, radix: 16) }.joined(separator: "-")
@@ -188,7 +188,7 @@ extension ObjectStoreError {
             hint = "allow this process to write in BDA_OUTPUT"
         case EFBIG:
             kind = .noSpace
-            hint = "this process may not write files of that size: look at 'ulimit -f', or lower BDA_MAX_ROW_SIZE_FILE"
+            hint = "this process may not write files of that size: check 'ulimit -f', or lower BDA_MAX_ROW_SIZE_FILE"
         case ENOENT, ENOTDIR:
             kind = .noSuchPlace
             hint = "create the directory, or correct BDA_OUTPUT"

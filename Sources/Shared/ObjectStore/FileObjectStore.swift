@@ -4,25 +4,25 @@ import Foundation
 
 /// A directory as an object store: a key is a path below it.
 ///
-/// - A write goes to a hidden temporary file next to its place, is synced, and then takes its name by `rename`, so a
-///   reader sees the old file or the new one; the directory is synced too, so a finished write survives a power cut.
-/// - Everything that makes a file appear or disappear happens under one lock file (`flock`) at the top of the directory:
-///   that is how conditions hold between processes. It is held for a few system calls, never while data are written.
-/// - The ETag is made of the file's inode, size and time of change. The SHA-256 is not kept: a note beside the data says
-///   what was meant to be written, not what is there, and reading a local file back is quick. So `head` gives none, and
-///   `sha256(of:using:)` tells the truth.
-/// - Files of killed writers stay behind under hidden names, which `pendingUploads` finds.
+/// - A write goes to a hidden temporary file in the same directory, is synced, and then gets its name by `rename`, so that a
+///   reader sees the old file or the new one; the directory is synced too, so that a finished write survives a power cut.
+/// - Every operation that makes a file appear or disappear takes one lock file (`flock`) at the top of the directory, so
+///   that conditions hold between processes. It is held for a few system calls, never while data are written.
+/// - The ETag is made of the file's inode, size and time of change. The SHA-256 is not stored: a stored digest would describe
+///   the intended bytes, not those on the disk, and reading a local file is fast. So `head` returns none, and
+///   `sha256(of:using:)` reads the file.
+/// - Files of killed writers remain under hidden names, which `pendingUploads` finds.
 struct FileObjectStore: ObjectStore {
-    /// Hidden names: `list` leaves them out and no key may have them.
+    /// The prefix of hidden names: `list` leaves them out, and no key may have them.
     static let hiddenPrefix = ".bda-"
     static let uploadPrefix = ".bda-upload-"
 
     private let root: String
     private let keySpace: ObjectKeySpace
-    /// For everything but the data of uploads, which have threads of their own.
+    /// For all operations except the data of uploads, which have threads of their own.
     private let queue = BlockingQueue(name: "bda-files")
 
-    /// A store in the directory with this absolute path, which must exist by the time it is used.
+    /// A store in the directory with this absolute path, which must exist at its first use.
     init(directory: String) throws(ObjectStoreError) {
         guard directory.hasPrefix("/"), !directory.utf8.contains(0) else {
             throw ObjectStoreError(
@@ -45,7 +45,7 @@ struct FileObjectStore: ObjectStore {
         uri.after(Self.place(root)).flatMap { PercentEncoding.decode($0) }.flatMap { keySpace.key(ofFull: $0) }
     }
 
-    /// RFC 3986: what a path may hold as it is, besides the unreserved characters.
+    /// The characters of a path that are not encoded, besides the unreserved ones (RFC 3986).
     private static let pathCharacters = "/!$&'()*+,;=:@"
 
     private static func place(_ root: String) -> String {
@@ -151,7 +151,7 @@ struct FileObjectStore: ObjectStore {
     func pendingUploads(prefix: String) async throws -> [PendingUpload] {
         try await run {
             var uploads: [PendingUpload] = []
-            // A hidden name stands where the key's last component would.
+            // A hidden name replaces the key's last component.
             try walk(prefix, "list uploads under", hidden: true) { hidden, path, name in
                 guard let target = TemporaryFile.target(ofHidden: name) else { return }
                 let key = String(decoding: hidden.utf8.dropLast(name.utf8.count), as: UTF8.self) + target
@@ -175,8 +175,8 @@ struct FileObjectStore: ObjectStore {
         }
     }
 
-    /// Syncs a written file and gives it its name, if the condition holds; a file of the same content that holds the name
-    /// already counts as written.
+    /// Syncs a written file and gives it its name, if the condition holds; an existing file of the same content counts
+    /// as written.
     func publish(
         _ file: TemporaryFile, _ key: String, sha256: Digest, condition: WriteCondition
     ) throws -> ObjectInfo {
@@ -237,7 +237,6 @@ struct FileObjectStore: ObjectStore {
         return try await queue.run(body)
     }
 
-    /// The path of a key.
     private func path(_ key: String, _ operation: String) throws(ObjectStoreError) -> String {
         do throws(InvalidKey) {
             _ = try keySpace.fullKey(key)
@@ -254,7 +253,7 @@ struct FileObjectStore: ObjectStore {
         }
     }
 
-    /// Visits every file whose key begins with `prefix`, or every hidden file that may be about such a key.
+    /// Visits every file whose key begins with `prefix`, or every hidden file whose target key may begin with it.
     private func walk(
         _ prefix: String, _ operation: String, hidden: Bool,
         _ visit: (_ key: String, _ path: String, _ name: String) throws -> Void
@@ -283,7 +282,7 @@ struct FileObjectStore: ObjectStore {
         }
     }
 
-    /// A bucket has no directories, so none are left behind. A writer that meets one being removed makes it again.
+    /// Removes empty directories, because a bucket has none. A writer whose directory is removed creates it again.
     private func removeEmptyDirectories(above path: String) {
         var directory = File.directory(of: path)
         while directory.utf8.count > root.utf8.count, rmdir(directory) == 0 {
@@ -293,7 +292,7 @@ struct FileObjectStore: ObjectStore {
 
     private func withLock<Value>(_ operation: String, _ subject: String, _ body: () throws -> Value) throws -> Value {
         let path = root + "/" + Self.hiddenPrefix + "lock"
-        // Opened each time: a lock belongs to the open file, so threads that shared one would not keep each other out.
+        // Opened each time: a lock belongs to the open file, so threads that shared one would not exclude each other.
         let lock = try File(opening: path, flags: O_RDWR | O_CREAT, operation, subject)
         try lock.lock()
         return try body()

@@ -1,7 +1,7 @@
 import BlockingIO
 import Bytes
 
-/// A large object on its way to a file, on a thread of its own: pieces go straight from the caller's buffer to the file.
+/// An upload to a file, on a thread of its own: pieces are written directly from the caller's buffer.
 actor FileUpload: ObjectUpload {
     private let thread = BlockingThread(name: "bda-file")
     private let store: FileObjectStore
@@ -13,7 +13,7 @@ actor FileUpload: ObjectUpload {
     private var file: TemporaryFile?
     private var pieces: Set<Int> = []
     private var bytesWritten = 0
-    /// The number of a piece that was written with fewer bytes: it must be the last.
+    /// The number of a piece with fewer bytes: it must be the last.
     private var shortPiece: Int?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }

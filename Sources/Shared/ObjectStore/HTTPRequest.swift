@@ -1,7 +1,7 @@
 import Bytes
 import Foundation
 
-/// One HTTP request, written out as it will be sent: what is signed is what goes over the wire.
+/// One HTTP request in its final form: the signed bytes are the bytes that are sent.
 struct HTTPRequest: Sendable {
     enum Method: String, Sendable {
         case get = "GET"
@@ -11,11 +11,11 @@ struct HTTPRequest: Sendable {
         case delete = "DELETE"
     }
 
-    /// Where the body of a good answer goes.
+    /// The destination of the body of a successful answer.
     enum Sink: Sendable {
-        /// Into memory; a longer one is an error.
+        /// Into memory; a body above the limit is an error.
         case memory(limit: Int)
-        /// Into a buffer, whose content it replaces.
+        /// Into a buffer, whose content is replaced.
         case buffer(ByteBuffer)
     }
 
@@ -25,28 +25,28 @@ struct HTTPRequest: Sendable {
     var path: String
     /// Not yet encoded, in any order.
     var query: [(name: String, value: String)] = []
-    /// All headers but those that libcurl adds by itself (Host, Content-Length, Expect, Accept, User-Agent).
+    /// All headers except those that libcurl adds by itself (Host, Content-Length, Expect, Accept, User-Agent).
     var headers: [(name: String, value: String)] = []
-    /// Only for `put` and `post`, which send an empty body when it is nil.
+    /// Only for `put` and `post`, which send an empty body if it is nil.
     var body: ByteBuffer?
     var sink = Sink.memory(limit: 64 * 1024)
 
-    /// The connection must stand by then.
+    /// The time limit of the connection attempt.
     var connectLimit = Duration.seconds(10)
-    /// Nothing moves for so long: given up.
+    /// The time without any transferred byte after which the transfer ends.
     var stallLimit = Duration.seconds(60)
-    /// All of it must be over by then.
+    /// The time limit of the whole transfer.
     var totalLimit: Duration?
-    /// Link-local metadata services are never behind a proxy.
+    /// Without a proxy: link-local metadata services are never behind one.
     var isDirect = false
 
-    /// The address that libcurl gets. The query has the order and the encoding that the signature has.
+    /// The address for libcurl. The query has the order and the encoding of the signature.
     var url: String {
         let query = canonicalQuery
         return server.url + path + (query.isEmpty ? "" : "?" + query)
     }
 
-    /// Names and values strictly encoded, sorted by encoded name and then value; `name=` where there is no value.
+    /// Names and values strictly encoded, sorted by encoded name and then value; `name=` for an empty value.
     var canonicalQuery: String {
         var pairs = query.map { (name: PercentEncoding.encode($0.name), value: PercentEncoding.encode($0.value)) }
         pairs.sort { ($0.name, $0.value) < ($1.name, $1.value) }
@@ -66,7 +66,7 @@ struct HTTPServer: Sendable, Hashable {
         self.port = port == (isSecure ? 443 : 80) ? nil : port
     }
 
-    /// What the Host header says.
+    /// The value of the Host header.
     var authority: String { port.map { "\(host):\($0)" } ?? host }
 
     var url: String { (isSecure ? "https://" : "http://") + authority }
@@ -76,18 +76,18 @@ struct HTTPServer: Sendable, Hashable {
         host.hasPrefix("[") || host.allSatisfy { $0.isASCII && $0.isNumber || $0 == "." }
     }
 
-    /// Whether the host is this machine by its number.
+    /// Whether the host is a loopback address, given as a number.
     var isLoopbackAddress: Bool { host == "[::1]" || isAddress && host.hasPrefix("127.") }
 
-    /// A server's address, which may end in a slash but has no path.
+    /// An address that may end in a slash but has no path. Returns nil for any other text.
     init?(url: String) {
         guard let (server, path, query) = Self.split(url: url), path == "/", query.isEmpty else { return nil }
         self = server
     }
 
-    /// Takes an http or https address apart; nil when it is none, or names a user.
+    /// Splits an http or https address. Returns nil for any other text, and for an address with a user.
     static func split(url: String) -> (server: HTTPServer, path: String, query: [(name: String, value: String)])? {
-        // As written: decoded, `%2F` would end the host.
+        // Not decoded: a decoded `%2F` would end the host.
         guard let parts = URLComponents(string: url), let scheme = parts.scheme?.lowercased(),
             let host = parts.encodedHost, ["http", "https"].contains(scheme), !host.isEmpty, !host.contains("%"),
             parts.user == nil, parts.fragment == nil
@@ -101,9 +101,9 @@ struct HTTPServer: Sendable, Hashable {
 /// An HTTP answer.
 struct HTTPReply: Sendable {
     var status: Int
-    /// By lower-case name; of a repeated header the last.
+    /// By lower-case name; the last value of a repeated header.
     var headers: [String: String]
-    /// Empty when it went into the request's buffer.
+    /// Empty if the body was written into the request's buffer.
     var body: [UInt8]
 
     var isSuccess: Bool { (200..<300).contains(status) }

@@ -1,11 +1,11 @@
-/// The rules for keys, and the place's own prefix in front of them.
+/// The rules for keys, and the prefix of the store in front of them.
 ///
-/// Keys are taken apart by their bytes: for Swift a slash and an accent that follows it are one character.
+/// Keys are split by bytes: for Swift, a slash and a following accent are one character.
 struct ObjectKeySpace: Sendable, Hashable {
     /// S3's limit, in bytes of UTF-8.
     static let maximumBytes = 1024
 
-    /// What stands before each key: empty, or without a slash in front and with one at the end.
+    /// The text before each key: empty, or without a slash in front and with one at the end.
     let prefix: String
 
     /// A key space under `prefix`, which may have slashes at its ends.
@@ -18,7 +18,7 @@ struct ObjectKeySpace: Sendable, Hashable {
         self.prefix = trimmed.isEmpty ? "" : trimmed + "/"
     }
 
-    /// The full key for a key, or what is wrong with it.
+    /// The full key for a key. Throws if the key breaks the rules.
     func fullKey(_ key: String) throws(InvalidKey) -> String {
         if key.isEmpty { throw InvalidKey(problem: "it is empty") }
         return try check(key, isPrefix: false)
@@ -29,7 +29,7 @@ struct ObjectKeySpace: Sendable, Hashable {
         try check(prefix, isPrefix: true)
     }
 
-    /// The key of a full key; nil when it lies outside.
+    /// The key of a full key; nil if it is outside of the prefix.
     func key(ofFull full: String) -> String? {
         guard let key = full.after(prefix) else { return nil }
         return (try? fullKey(key)).map { _ in key }
@@ -62,19 +62,19 @@ struct ObjectKeySpace: Sendable, Hashable {
     }
 }
 
-/// Why a text is no key.
+/// The reason why a text is not a key.
 struct InvalidKey: Error, Hashable {
     let problem: String
 }
 
 extension String {
-    /// The text after a beginning of exactly these bytes; nil when it begins otherwise.
+    /// The text after a beginning of exactly these bytes; nil if it begins with others.
     func after(_ beginning: String) -> String? {
         guard utf8.starts(with: beginning.utf8) else { return nil }
         return String(decoding: utf8.dropFirst(beginning.utf8.count), as: UTF8.self)
     }
 
-    /// What lies between the slashes.
+    /// The non-empty texts between slashes.
     var pathComponents: [String] {
         utf8.split(separator: UInt8(ascii: "/")).map { String(decoding: $0, as: UTF8.self) }
     }

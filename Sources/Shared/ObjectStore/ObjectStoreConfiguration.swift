@@ -2,15 +2,14 @@ import Metrics
 package import Settings
 package import Timing
 
-/// Which store is used: the settings of `ObjectStoreSetting`. Those of S3 are read for `s3://` only.
+/// The store of a program: the settings of `ObjectStoreSetting`. Those of S3 are read for `s3://` only.
 package enum ObjectStoreConfiguration: Sendable {
     /// A directory of this machine, by its absolute path.
     case files(directory: String)
-    /// A bucket.
     case s3(S3Configuration)
 
-    /// Reads the settings; what is wrong with them is told to `settings`. `environment` is the process environment, for
-    /// the `AWS_…` variables.
+    /// Reads the settings; problems are recorded in `settings`. `environment` is the process environment, for the
+    /// `AWS_…` variables.
     package init(settings: inout SettingsReader, environment: [String: String]) {
         let output = settings[ObjectStoreSetting.output] ?? "s3://\(Self.bucket(&settings))"
         if output.hasPrefix("file://") {
@@ -30,14 +29,14 @@ package enum ObjectStoreConfiguration: Sendable {
         }
     }
 
-    /// `BDA_S3_BUCKET`, which is required where `BDA_OUTPUT` is not set.
+    /// `BDA_S3_BUCKET`, which is required if `BDA_OUTPUT` is not set.
     private static func bucket(_ settings: inout SettingsReader) -> String {
         if let bucket = settings[ObjectStoreSetting.bucket] { return bucket }
         settings.requireValue(of: ObjectStoreSetting.bucket)
         return ""
     }
 
-    /// What `BDA_OUTPUT` would be set to for this place.
+    /// The value of `BDA_OUTPUT` for this store.
     package var uri: String {
         switch self {
         case .files(let directory): "file://\(PercentEncoding.encode(directory, keeping: "/"))"
@@ -46,13 +45,13 @@ package enum ObjectStoreConfiguration: Sendable {
         }
     }
 
-    /// Makes the store; nothing is sent yet (`check` does that). A store is made once per process.
+    /// Creates the store without sending a request (see `check`). A store is created once per process.
     ///
     /// - Parameters:
-    ///   - connections: requests to S3 at the same time, each with a thread of its own; at least one for each piece that
-    ///     is sent at the same time and one more. Without meaning for files.
-    ///   - retry: how often a request is tried, for what may pass. Without meaning for files.
-    ///   - onRetry: told of each failed try that is going to be repeated, and after what delay; for logs and metrics.
+    ///   - connections: the maximum number of simultaneous requests to S3, each with a thread of its own; at least one for each
+    ///     piece that is sent at the same time, and one more. Not used for files.
+    ///   - retry: the policy for requests that may succeed later. Not used for files.
+    ///   - onRetry: called for each failed try that is going to be repeated, with the delay; for logs and metrics.
     package func open(
         connections: Int = 4, retry: RetryPolicy = .objectStore,
         onRetry: @escaping @Sendable (ObjectStoreError, Duration) -> Void = { _, _ in }
@@ -67,7 +66,7 @@ package enum ObjectStoreConfiguration: Sendable {
 }
 
 extension RetryPolicy {
-    /// Five tries with up to 1, 2, 4 and 8 seconds in between: the AWS SDKs' standard mode with two tries more, since a
-    /// batch job would rather wait than fail.
+    /// Five tries with up to 1, 2, 4 and 8 seconds in between: the AWS SDKs' standard mode with two more tries, because
+    /// for a batch job a delay is better than a failure.
     package static let objectStore = RetryPolicy(attempts: 5, base: .seconds(1), maximum: .seconds(20))
 }

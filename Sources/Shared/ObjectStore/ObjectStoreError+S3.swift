@@ -1,7 +1,7 @@
 import CLibCurl
 
 extension ObjectStoreError {
-    /// A transfer that brought no whole answer.
+    /// The error of a transfer without a complete answer.
     init(_ error: CurlError, _ operation: String, _ subject: String) {
         let kind: Kind
         var isRetryable = true
@@ -9,24 +9,24 @@ extension ObjectStoreError {
         switch error.code {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY:
             kind = .unreachable
-            hint = "the name is not known here: look at BDA_S3_ENDPOINT and BDA_S3_REGION, and at the pod's DNS"
+            hint = "the host name is unknown: check BDA_S3_ENDPOINT and BDA_S3_REGION, and at the pod's DNS"
         case CURLE_COULDNT_CONNECT:
             kind = .unreachable
-            hint = "nothing answers there: look at BDA_S3_ENDPOINT, at firewalls and at the proxy settings"
+            hint = "no server answers: check BDA_S3_ENDPOINT, firewalls and the proxy settings"
         case CURLE_OPERATION_TIMEDOUT, CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_PARTIAL_FILE,
             CURLE_SEND_FAIL_REWIND:
             kind = .interrupted
         case CURLE_SSL_CONNECT_ERROR:
-            // Also what a connection reset during the handshake looks like.
+            // A connection reset during the handshake has the same code.
             kind = .tls
-            hint = "look at the scheme in BDA_S3_ENDPOINT: http:// for a store without TLS"
+            hint = "check the scheme in BDA_S3_ENDPOINT: http:// for a store without TLS"
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_CERTPROBLEM,
             CURLE_SSL_CIPHER, CURLE_SSL_INVALIDCERTSTATUS:
             kind = .tls
             isRetryable = false
             hint =
                 error.detail.contains("subject name")
-                ? "the certificate has other names: look at BDA_S3_ENDPOINT and BDA_S3_PATH_STYLE"
+                ? "the certificate has other names: check BDA_S3_ENDPOINT and BDA_S3_PATH_STYLE"
                 : error.detail.contains("expired")
                     ? "the store's certificate has to be renewed"
                     : "give the store's certificate authority in AWS_CA_BUNDLE (a PEM file)"
@@ -36,7 +36,7 @@ extension ObjectStoreError {
         case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL:
             kind = .refused
             isRetryable = false
-            hint = "look at BDA_S3_ENDPOINT"
+            hint = "check BDA_S3_ENDPOINT"
         default:
             kind = .interrupted
         }
@@ -44,7 +44,7 @@ extension ObjectStoreError {
         curlCode = Int(error.code.rawValue)
     }
 
-    /// An answer that is no success: status, S3's code and headers decide what it means.
+    /// The error of an unsuccessful answer, by its status, S3's code and headers.
     init(_ reply: HTTPReply, fault: S3Fault?, _ operation: String, _ subject: String) {
         let bucketRegion = reply.headers["x-amz-bucket-region"]
         let rule = Self.rule(status: reply.status, code: fault?.code, operation: operation)
@@ -69,17 +69,19 @@ extension ObjectStoreError {
         case "AccessDenied", "AllAccessDisabled", "AccountProblem":
             return (.accessDenied, false, accessHint(operation))
         case "InvalidAccessKeyId":
-            return (.credentials, false, "look at AWS_ACCESS_KEY_ID, and whether it belongs to BDA_S3_ENDPOINT")
+            return (.credentials, false, "check AWS_ACCESS_KEY_ID, and that it belongs to BDA_S3_ENDPOINT")
         case "SignatureDoesNotMatch":
             return (
                 .credentials, false,
-                "look at AWS_SECRET_ACCESS_KEY; a proxy that changes requests has the same effect"
+                "check AWS_SECRET_ACCESS_KEY; a proxy that changes requests has the same effect"
             )
         case "ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired":
-            return (.credentials, false, "the session is over: look at AWS_SESSION_TOKEN, or at what renews it")
+            return (
+                .credentials, false, "the session has expired: check AWS_SESSION_TOKEN, or the program that renews it"
+            )
         case "PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed",
             "IllegalLocationConstraintException":
-            return (.wrongRegion, false, "look at BDA_S3_REGION and BDA_S3_ENDPOINT")
+            return (.wrongRegion, false, "check BDA_S3_REGION and BDA_S3_ENDPOINT")
         case "RequestTimeTooSkewed":
             return (.clockSkew, true, "set this machine's clock")
         case "PreconditionFailed":
@@ -87,18 +89,18 @@ extension ObjectStoreError {
         case "ConditionalRequestConflict", "OperationAborted":
             return (.conflict, true, nil)
         case "NoSuchUpload":
-            // The pieces that were sent are gone with it, so only a new upload helps.
+            // The sent pieces are lost as well, so only a new upload helps.
             return (
                 .conflict, true,
                 "a lifecycle rule or an operator has ended the upload: let rules keep uploads longer than a job may take"
             )
         case "InvalidPart", "InvalidPartOrder":
-            // The store has other pieces than its answers said: only a new upload helps.
+            // The store's pieces differ from its answers, so only a new upload helps.
             return (.conflict, true, nil)
         case "SlowDown", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
             "RequestThrottledException", "TooManyRequests", "TooManyRequestsException", "RequestLimitExceeded",
             "BandwidthLimitExceeded":
-            return (.throttled, true, "fewer workers or fewer slots at a time (BDA_WORKER_SLOTS)")
+            return (.throttled, true, "use fewer workers or fewer worker slots (BDA_WORKER_SLOTS)")
         case "RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete":
             return (.interrupted, true, nil)
         case "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody":
@@ -108,24 +110,24 @@ extension ObjectStoreError {
                 .refused, false, "pieces but the last have at least 5 MiB: set BDA_UPLOAD_PART_BYTES to 5242880 or more"
             )
         case "InvalidStorageClass":
-            return (.refused, false, "look at BDA_S3_STORAGE_CLASS")
+            return (.refused, false, "check BDA_S3_STORAGE_CLASS")
         case "InvalidTag":
-            return (.refused, false, "look at BDA_S3_TAGS")
+            return (.refused, false, "check BDA_S3_TAGS")
         case "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull":
             return (.noSpace, true, "make room in the store; `bda-coordinator clean` removes what no run needs")
         case .some(let code) where code.hasPrefix("KMS."):
-            return (.refused, false, "look at BDA_S3_KMS_KEY_ID and at the key's policy")
+            return (.refused, false, "check BDA_S3_KMS_KEY_ID and the key's policy")
         default:
             break
         }
         switch status {
-        case 301, 302, 307, 308: return (.wrongRegion, false, "look at BDA_S3_REGION and BDA_S3_ENDPOINT")
-        case 401: return (.credentials, false, "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        case 301, 302, 307, 308: return (.wrongRegion, false, "check BDA_S3_REGION and BDA_S3_ENDPOINT")
+        case 401: return (.credentials, false, "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
         case 403: return (.accessDenied, false, accessHint(operation))
         case 409: return (.conflict, true, nil)
         case 412: return (.preconditionFailed, false, nil)
         case 429: return (.throttled, true, nil)
-        case 501: return (.unsupported, false, "the store does not know conditional writes or checksums")
+        case 501: return (.unsupported, false, "the store does not support conditional writes or checksums")
         case 503: return (.throttled, true, nil)
         case 500...: return (.storeFault, true, nil)
         case 200..<300: return (.storeFault, true, nil)
@@ -144,6 +146,6 @@ extension ObjectStoreError {
             default:
                 "s3:PutObject (s3:PutObjectTagging with BDA_S3_TAGS; kms:GenerateDataKey and kms:Decrypt with a key)"
             }
-        return "allow \(action) to the credentials in use, and look at BDA_S3_BUCKET_OWNER if it is set"
+        return "allow \(action) to the credentials in use, and check BDA_S3_BUCKET_OWNER if it is set"
     }
 }

@@ -1,71 +1,71 @@
 package import CommandLineOptions
 
-/// Why a store could not do what it was asked.
+/// The failure of a store's operation.
 package struct ObjectStoreError: ErrorWithExitCode, Sendable, Hashable, CustomStringConvertible {
-    /// The classes of failure; a closed set, fit for a metric's label.
+    /// The classes of failure; a closed set, fit for a metric's dimension.
     package enum Kind: String, Sendable, CaseIterable {
         /// The key breaks the rules for keys.
         case invalidKey = "invalid_key"
         /// The bucket or directory does not exist.
         case noSuchPlace = "no_such_place"
-        /// The store knows these credentials, and they have no right to do this.
+        /// The credentials are valid, but have no right to the operation.
         case accessDenied = "access_denied"
-        /// No credentials were found, or the store does not take them.
+        /// No credentials were found, or the store refuses them.
         case credentials
-        /// The key is taken by other content, or the object was replaced or deleted.
+        /// Another object has the key, or the object was replaced or deleted.
         case preconditionFailed = "precondition_failed"
-        /// Two writers met; the write has to be done again from the start.
+        /// Two writers collided; the write must begin again.
         case conflict
-        /// The store asks for fewer requests.
+        /// The store limits the rate of requests.
         case throttled
-        /// The store has a fault of its own (5xx).
+        /// The store has an internal error (5xx).
         case storeFault = "store_fault"
-        /// No connection: name not found, refused, no route.
+        /// No connection: host name unknown, refused, no route.
         case unreachable
-        /// The connection broke or stood still.
+        /// The connection broke or stalled.
         case interrupted
-        /// The secure connection was refused, by us or by the store.
+        /// The TLS handshake failed, on either side.
         case tls
         /// The bucket lies in another region.
         case wrongRegion = "wrong_region"
-        /// Our clock and the store's differ by more than it allows.
+        /// The clocks of this machine and the store differ by more than the store allows.
         case clockSkew = "clock_skew"
-        /// Size or checksum are not what was sent.
+        /// Size or checksum differ from those of the bytes sent.
         case integrity
-        /// The object is longer than the caller takes.
+        /// The object exceeds the caller's limit.
         case tooLarge = "too_large"
-        /// No room left on the device, or over quota.
+        /// The device is full, or the quota is exceeded.
         case noSpace = "no_space"
-        /// A fault of the file system.
+        /// An error of the file system.
         case fileSystem = "file_system"
-        /// The store does not know the request.
+        /// The store does not support the request.
         case unsupported
         /// The store refuses the request for another reason.
         case refused
-        /// The answer makes no sense.
+        /// The answer is not valid.
         case badReply = "bad_reply"
     }
 
-    /// The class of failure.
     package let kind: Kind
-    /// What was asked for: `put`, `head`, `complete`, ….
+    /// The operation: `put`, `head`, `complete`, ….
     package let operation: String
-    /// On what: an object's or a bucket's address.
+    /// The address of the object or bucket.
     package let subject: String
-    /// The cause, in the words of the server or library that reported it.
+    /// The cause, in the text of the server or library that reported it.
     package let reason: String
-    /// What to do about it, naming the setting to look at.
+    /// What the operator can do, with the name of the setting.
     package internal(set) var hint: String?
-    /// Whether the same request may succeed later. The store itself has tried several times already.
+    /// Whether the same request may succeed later. The store itself has already retried.
     package internal(set) var isRetryable: Bool
 
-    /// The credentials have expired. They may be renewed at any moment, and another process may have newer ones.
+    /// Whether the credentials have expired. They may be renewed at any moment, and another process may have newer
+    /// ones.
     package var isExpiredSession: Bool {
         ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"].contains(s3Code)
     }
 
-    /// A refusal that holds until an administrator changes settings, rights or the bucket is an error of usage; an object
-    /// that is not what it should be fails the job. No later start of the program would end otherwise.
+    /// A refusal that lasts until an administrator changes settings, rights or the bucket is an error of usage; an
+    /// object with unexpected content fails the job. Another start of the program would end in the same way.
     package var exitCode: ExitCode {
         if isRetryable || isExpiredSession { return .storeUnavailable }
         return switch kind {
@@ -76,20 +76,20 @@ package struct ObjectStoreError: ErrorWithExitCode, Sendable, Hashable, CustomSt
         }
     }
 
-    /// How often the store tried, when more than once.
+    /// The number of tries, if more than one.
     package internal(set) var attempts: Int?
     /// The HTTP status of the answer.
     package internal(set) var status: Int?
     /// S3's own code, such as `NoSuchBucket`.
     package internal(set) var s3Code: String?
-    /// S3's number for the request, which its operators ask for.
+    /// S3's id of the request, for the operators of the store.
     package internal(set) var requestID: String?
     /// The `CURLcode`.
     package internal(set) var curlCode: Int?
     /// The `errno`.
     package internal(set) var systemError: Int32?
 
-    /// A failure of `operation` on `subject`; neither they nor `reason` and `hint` may hold a secret.
+    /// Neither argument may hold a secret.
     package init(
         _ kind: Kind, _ operation: String, _ subject: String, reason: String, isRetryable: Bool = false,
         hint: String? = nil
@@ -102,7 +102,7 @@ package struct ObjectStoreError: ErrorWithExitCode, Sendable, Hashable, CustomSt
         self.isRetryable = isRetryable
     }
 
-    /// What failed, on what and why. Holds no credentials and no content.
+    /// Holds no credentials and no content.
     package var description: String {
         var details: [String] = []
         if let s3Code { details.append(s3Code) }

@@ -1,6 +1,6 @@
 import Bytes
 
-/// RFC 3986 section 2: everything but the unreserved characters, in upper-case hexadecimal.
+/// RFC 3986 section 2: all bytes except the unreserved characters are encoded, in upper-case hexadecimal.
 enum PercentEncoding {
     static func encode(_ text: String, keeping kept: String = "") -> String {
         let digits = Array("0123456789ABCDEF".utf8)
@@ -22,7 +22,7 @@ enum PercentEncoding {
         return String(decoding: encoded, as: UTF8.self)
     }
 
-    /// The text behind an encoding; nil when it is none. `plus` says that `+` stands for a space.
+    /// The decoded text. Returns nil if the encoding is not valid. `plus` means that `+` is a space.
     static func decode(_ text: String, plus: Bool = false) -> String? {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]

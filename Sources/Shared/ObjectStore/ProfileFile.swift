@@ -5,7 +5,7 @@ struct ProfileFile {
     /// Values by section and key.
     private(set) var sections: [String: [String: String]] = [:]
 
-    /// Reads a file; nil when there is none.
+    /// Reads a file. Returns nil if it does not exist.
     static func read(_ path: String) throws(ObjectStoreError) -> ProfileFile? {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
@@ -14,7 +14,7 @@ struct ProfileFile {
         return ProfileFile(text)
     }
 
-    /// Takes a file apart. Lines that are indented belong to a nested value (`s3 =`), which nobody needs here.
+    /// Parses a file. Indented lines belong to a nested value (`s3 =`), which is not needed here.
     init(_ text: String) {
         var section: String?
         for line in text.split(whereSeparator: \.isNewline) {
@@ -23,7 +23,7 @@ struct ProfileFile {
             if trimmed.isEmpty || trimmed.hasPrefix("#") || trimmed.hasPrefix(";") { continue }
             if trimmed.hasPrefix("[") {
                 let name = trimmed.dropFirst().prefix { $0 != "]" }
-                // `[profile  x]` and `[ x ]` are taken as the SDKs take them.
+                // `[profile  x]` and `[ x ]` are read as by the SDKs.
                 let words = name.split(whereSeparator: \.isWhitespace).joined(separator: " ")
                 section = words
                 if sections[words] == nil { sections[words] = [:] }

@@ -7,23 +7,23 @@ import Timing
 /// A request to the bucket, before it is addressed and signed.
 struct S3Request: Sendable {
     var method: HTTPRequest.Method
-    /// For error texts.
+    /// The operation in error texts.
     var operation: String
-    /// What it is about, relative to the store's prefix; nil for the bucket itself.
+    /// The key, relative to the store's prefix; nil for the bucket itself.
     var key: String?
     var query: [(name: String, value: String)] = []
     var headers: [(name: String, value: String)] = []
     var body: ByteBuffer?
     var sink = HTTPRequest.Sink.memory(limit: 64 * 1024)
-    /// Completing a large object may take S3 minutes.
+    /// S3 may need minutes to complete a large object.
     var stallLimit = Duration.seconds(60)
-    /// The body of a success is an object's content, not S3's own words.
+    /// Whether the body of a success is an object's content, not an XML reply of S3.
     var readsObject = false
-    /// A 409 may be tried again as it is.
+    /// Whether a 409 may be retried unchanged.
     var retriesConflict = true
 
-    /// The most that one try may take: twice the time that it may stand still, and the time that its bytes take at 64 KiB
-    /// a second. A store that sends a byte now and then never stands still.
+    /// The time limit of one try: twice the limit of a stall, plus the time of its bytes at 64 KiB a second. It is
+    /// needed because a store that sends single bytes never stalls.
     var totalLimit: Duration {
         let received =
             switch sink {
@@ -34,13 +34,13 @@ struct S3Request: Sendable {
     }
 }
 
-/// Addresses, signs, sends and repeats requests; turns what is no success into an error.
+/// Addresses, signs, sends and repeats requests, and turns unsuccessful answers into errors.
 struct S3Client: Sendable {
-    /// What was learnt from answers.
+    /// Facts from earlier answers.
     private final class Memory: Sendable {
         struct State {
             var dayKey: SigV4.DayKey?
-            /// How far the store's clock is ahead of ours, in seconds.
+            /// The store's clock minus this machine's clock, in seconds.
             var clockOffset: TimeInterval = 0
         }
 
@@ -69,15 +69,15 @@ struct S3Client: Sendable {
         signer = SigV4(region: configuration.region, service: "s3")
     }
 
-    /// `s3://bucket/key`, or the bucket's.
+    /// `s3://bucket/key`, or the bucket's address.
     func uri(_ key: String?) -> String { "s3://\(configuration.bucket)/\(keySpace.prefix)\(key ?? "")" }
 
-    /// The digest of a body, counted on a connection's thread.
+    /// The digest of a body, computed on a connection's thread.
     func sha256(of body: ByteBuffer) async throws -> Digest {
         try await pool.withHandle { await $0.sha256(of: body) }
     }
 
-    /// Sends a request until it succeeds, fails for good or has been tried often enough. `digest` is its body's.
+    /// Sends a request until it succeeds, fails permanently or has used up its tries. `digest` is that of its body.
     func send(_ request: S3Request, digest: Digest = SHA256.hash("")) async throws -> HTTPReply {
         var hasNewCredentials = false
         var hasNewClock = false
@@ -153,8 +153,8 @@ struct S3Client: Sendable {
 
     /// Whether other credentials may help: these have expired, or were replaced in their file and revoked.
     ///
-    /// The answer to a HEAD has no code, only a status. A 403 may be a missing right as well; it is not worth a request
-    /// to a service that issues credentials, which have a time of expiry.
+    /// The answer to a HEAD has no code, only a status. A 403 may mean a missing right as well; that does not justify a
+    /// request to a service that issues credentials, which have an expiry time.
     private static func asksForNewCredentials(
         _ error: ObjectStoreError, _ request: S3Request, _ credentials: Credentials
     ) -> Bool {
@@ -169,7 +169,7 @@ struct S3Client: Sendable {
         }
     }
 
-    /// The store's clock less ours, when the answer says or looks as if that were the trouble.
+    /// The store's clock minus this machine's clock, if the answer indicates that the difference is the cause.
     private func clockOffset(_ reply: HTTPReply?, _ error: ObjectStoreError) -> TimeInterval? {
         guard let reply, let text = reply.headers["date"] else { return nil }
         let seconds = curl_getdate(text, nil)
@@ -177,11 +177,11 @@ struct S3Client: Sendable {
         let offset = Date(timeIntervalSince1970: TimeInterval(seconds)).timeIntervalSinceNow
         if error.kind == .clockSkew { return offset }
         let known = memory.state.withLock { $0.clockOffset }
-        // A refused HEAD names no code. S3 takes a difference of 15 minutes.
+        // A refused HEAD has no code. S3 allows a difference of 15 minutes.
         return error.status == 403 && error.s3Code == nil && abs(offset - known) > 14 * 60 ? offset : nil
     }
 
-    /// What the store asks for: `x-amz-retry-after` in milliseconds, `Retry-After` in seconds.
+    /// The delay that the store requests: `x-amz-retry-after` in milliseconds, `Retry-After` in seconds.
     private static func askedDelay(_ reply: HTTPReply) -> Duration? {
         if let milliseconds = reply.headers["x-amz-retry-after"].flatMap({ Int($0) }), milliseconds >= 0 {
             return .milliseconds(milliseconds)

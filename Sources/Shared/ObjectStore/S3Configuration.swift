@@ -1,32 +1,30 @@
 import Settings
 
-/// Where a bucket is and how objects are written to it.
+/// The address of a bucket and the properties of its objects.
 ///
 /// Besides the settings of `ObjectStoreSetting`, the variables of the AWS SDKs are read: credentials, `AWS_CA_BUNDLE`,
 /// `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `AWS_REQUEST_CHECKSUM_CALCULATION=when_required`.
 package struct S3Configuration: Sendable {
-    /// The bucket's name.
     package let bucket: String
-    /// What stands before each key; empty for the whole bucket.
+    /// The text before each key; empty for the whole bucket.
     package let prefix: String
     /// The region that requests are signed for.
     package let region: String
 
     /// Host and port that requests go to.
     let server: HTTPServer
-    /// Whether the bucket stands in the path and not in the host name.
+    /// Whether the bucket is part of the path instead of the host name.
     let usesPathStyle: Bool
-    /// What each object is written with: encryption, storage class, tags.
+    /// The headers of each write: encryption, storage class, tags.
     let writeHeaders: [(name: String, value: String)]
     /// The account that must own the bucket.
     let bucketOwner: String?
     /// Whether checksums are sent in `x-amz-checksum-sha256`.
     let sendsChecksums: Bool
-    /// Certificate authorities in place of the system's.
+    /// The PEM file of certificate authorities that replaces the system's.
     let caFile: String?
     let credentials: CredentialSettings
 
-    /// Reads the settings for a bucket.
     init(bucket: String, prefix: String, settings: inout SettingsReader, environment: [String: String]) {
         Self.checkBucket(bucket, prefix, &settings)
         self.bucket = bucket
@@ -43,19 +41,19 @@ package struct S3Configuration: Sendable {
         let suffix = region.hasPrefix("cn-") ? "amazonaws.com.cn" : "amazonaws.com"
         let service =
             Self.endpoint(&settings, environment) ?? HTTPServer(isSecure: true, host: "s3.\(region).\(suffix)")
-        // No name server knows a bucket below a number, and no certificate fits a bucket with a dot.
+        // A bucket below an IP address has no DNS name, and no certificate matches a bucket with a dot.
         usesPathStyle =
             settings[ObjectStoreSetting.usesPathStyle] || service.isAddress || service.isSecure && bucket.contains(".")
         server =
             usesPathStyle
             ? service : HTTPServer(isSecure: service.isSecure, host: "\(bucket).\(service.host)", port: service.port)
-        // The SDKs' own names for these two.
+        // The SDKs' own names of these two settings.
         sendsChecksums = environment["AWS_REQUEST_CHECKSUM_CALCULATION"]?.lowercased() != "when_required"
         caFile = environment["AWS_CA_BUNDLE"].flatMap { $0.isEmpty ? nil : $0 }
         credentials = CredentialSettings(environment: environment, region: region)
     }
 
-    /// The rules that all stores share; which of BDA_OUTPUT and BDA_S3_BUCKET it came from shows in the text.
+    /// Checks the rules that all stores share; the error names BDA_OUTPUT or BDA_S3_BUCKET.
     private static func checkBucket(_ bucket: String, _ prefix: String, _ settings: inout SettingsReader) {
         let setting =
             settings[ObjectStoreSetting.output] == nil ? ObjectStoreSetting.bucket.name : ObjectStoreSetting.output.name
@@ -63,7 +61,7 @@ package struct S3Configuration: Sendable {
             (3...63).contains(bucket.utf8.count) && !bucket.contains("..")
             && bucket.allSatisfy { $0.isASCIIDigit || $0.isASCIILetter || $0 == "." || $0 == "-" || $0 == "_" }
             && [bucket.first!, bucket.last!].allSatisfy { $0.isASCIIDigit || $0.isASCIILetter }
-        // An empty name has been reported as a setting that is missing.
+        // An empty name has been reported as a missing setting.
         if !bucket.isEmpty, !isName {
             settings.refuse(setting, problem: "'\(bucket)' is not a bucket's name", hint: "s3://bucket/prefix")
         }
@@ -105,7 +103,7 @@ package struct S3Configuration: Sendable {
         return [("x-amz-storage-class", name)]
     }
 
-    /// S3 takes ten tags; a key has 1 to 128 characters, a value up to 256.
+    /// S3 accepts ten tags; a key has 1 to 128 characters, a value up to 256.
     private static func tags(_ settings: inout SettingsReader) -> [(name: String, value: String)] {
         let texts = settings[ObjectStoreSetting.tags] ?? []
         if texts.isEmpty { return [] }

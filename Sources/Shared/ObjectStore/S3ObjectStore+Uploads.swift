@@ -79,7 +79,7 @@ extension S3ObjectStore {
         return S3Upload.Piece(etag: etag, digest: digest)
     }
 
-    /// Makes one object of the pieces and compares what the store then has with what was sent.
+    /// Completes the object and compares the stored object with the bytes sent.
     func completeUpload(
         _ key: String, uploadID: String, pieces: [S3Upload.Piece], size: Int, sha256: Digest, condition: WriteCondition
     ) async throws -> ObjectInfo {
@@ -90,7 +90,7 @@ extension S3ObjectStore {
         let body = Array(completion(pieces).utf8)
         request.body = ByteBuffer(body)
         request.stallLimit = .seconds(300)
-        // After a conflict S3 wants all pieces again, in a new upload.
+        // After a conflict S3 requires all pieces again, in a new upload.
         request.retriesConflict = false
 
         let checksum = "\(SHA256.hash(pieces.flatMap(\.digest.bytes)).base64)-\(pieces.count)"
@@ -100,7 +100,7 @@ extension S3ObjectStore {
         } catch let error as ObjectStoreError
             where error.isConditionUnmet(condition) || error.s3Code == "NoSuchUpload"
         {
-            // The first try's answer was lost, or another worker was first: the same bytes are as good as ours.
+            // The answer to the first try was lost, or another worker was first: the same bytes count as written.
             if let same = try await existing(key, size: size, sha256: sha256, checksum: checksum) {
                 // The object is right; pieces that cannot be removed now are found by `pendingUploads`.
                 try? await abort(key, uploadID: uploadID)

@@ -5,18 +5,18 @@ import Timing
 
 /// A bucket, or a prefix in one, of Amazon S3 or a compatible store.
 ///
-/// - An object of one buffer goes by one PUT, with its SHA-256 as checksum and as metadata (`x-amz-meta-sha256`); a larger
-///   one by a multipart upload, where S3 checks each piece's SHA-256 and keeps the checksum of the checksums.
+/// - An object of one buffer is sent by one PUT, with its SHA-256 as checksum and as metadata (`x-amz-meta-sha256`); a
+///   larger one by a multipart upload, in which S3 checks each piece's SHA-256 and keeps the checksum of the checksums.
 /// - Each request is signed with the digest of its body, so a store that checks signatures refuses a changed body even
-///   where it knows no checksums. `AWS_REQUEST_CHECKSUM_CALCULATION=when_required` leaves the checksum headers out, for
-///   old stores that refuse them.
-/// - Retries: `RetryPolicy.objectStore`, for what may pass (see `ObjectStoreError`).
+///   if it supports no checksums. `AWS_REQUEST_CHECKSUM_CALCULATION=when_required` omits the checksum headers, for old
+///   stores that refuse them.
+/// - Retries: `RetryPolicy.objectStore`, for errors that may pass (see `ObjectStoreError`).
 struct S3ObjectStore: ObjectStore {
     let client: S3Client
     let keySpace: ObjectKeySpace
     let configuration: S3Configuration
 
-    /// Lists may hold a thousand keys of a thousand bytes, three times as long when encoded.
+    /// A list holds up to a thousand keys of a thousand bytes, three times as long when encoded.
     static let listLimit = 8 * 1024 * 1024
     static let readBackBytes = 8 * 1024 * 1024
 
@@ -28,7 +28,7 @@ struct S3ObjectStore: ObjectStore {
             keySpace = try ObjectKeySpace(prefix: configuration.prefix)
         } catch {
             let place = "s3://\(configuration.bucket)/\(configuration.prefix)"
-            throw ObjectStoreError(.invalidKey, "open", place, reason: error.problem, hint: "look at BDA_OUTPUT")
+            throw ObjectStoreError(.invalidKey, "open", place, reason: error.problem, hint: "check BDA_OUTPUT")
         }
         self.configuration = configuration
         let pool = CurlPool(size: connections, caFile: configuration.caFile)
@@ -54,10 +54,10 @@ struct S3ObjectStore: ObjectStore {
         try await put(key, bytes: bytes, digest: try await sha256(of: bytes), options: options)
     }
 
-    /// The digest of bytes that are going to be sent.
+    /// The digest of bytes to be sent.
     func sha256(of bytes: ByteBuffer) async throws -> Digest { try await client.sha256(of: bytes) }
 
-    /// `put` of bytes whose digest is known.
+    /// `put` of bytes with a known digest.
     func put(_ key: String, bytes: ByteBuffer, digest: Digest, options: WriteOptions) async throws -> ObjectInfo {
         var request = S3Request(method: .put, operation: "put", key: key, body: bytes)
         request.headers = writeHeaders(options) + conditionHeaders(options.condition)
@@ -80,7 +80,7 @@ struct S3ObjectStore: ObjectStore {
                 throw mismatch("put", key, "the store answers with another checksum than that of the bytes sent")
             }
         } else {
-            // The answer proves nothing, so the object has to.
+            // The answer has no checksum, so the stored object is compared.
             info = try await confirm(info, "put")
         }
         return info
@@ -128,7 +128,7 @@ struct S3ObjectStore: ObjectStore {
         do {
             _ = try await client.send(request)
         } catch let error as ObjectStoreError where error.status == 404 && error.s3Code != "NoSuchBucket" {
-            throw error.explaining(.preconditionFailed, "the object is gone")
+            throw error.explaining(.preconditionFailed, "the object was deleted")
         } catch let error as ObjectStoreError where error.status == 412 || error.status == 416 {
             throw error.explaining(.preconditionFailed, "the object was replaced")
         }
@@ -155,7 +155,7 @@ struct S3ObjectStore: ObjectStore {
             if let token { request.query.append(("continuation-token", token)) }
             let page = try await page(request, root: "ListBucketResult", ObjectPage.init)
             for object in page.objects {
-                // What breaks the rules for keys was not written by this program, which could not address it either.
+                // A key that breaks the rules was not written by this program, which could not address it either.
                 guard let key = keySpace.key(ofFull: object.fullKey) else { continue }
                 objects.append(ObjectInfo(key: key, size: object.size, etag: object.etag))
             }
@@ -205,9 +205,9 @@ struct S3ObjectStore: ObjectStore {
         }
     }
 
-    /// A store that gives the same page again and again would be asked for ever.
+    /// The error of a store that returns the same page again and again, which would otherwise be requested without end.
     func endless(_ operation: String) -> ObjectStoreError {
-        ObjectStoreError(.badReply, operation, client.uri(nil), reason: "the list goes on where it began")
+        ObjectStoreError(.badReply, operation, client.uri(nil), reason: "the list repeats a page")
     }
 
     func mismatch(_ operation: String, _ key: String, _ reason: String) -> ObjectStoreError {

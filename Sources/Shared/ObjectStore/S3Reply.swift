@@ -13,11 +13,11 @@ struct XMLElement {
     /// All children of that name.
     func all(_ name: String) -> [XMLElement] { children.filter { $0.name == name } }
 
-    /// Reads a reply; nil when it is not well-formed XML in UTF-8, or holds what no such reply holds: a document type
-    /// (which may define entities that unfold without end) or elements nested deeper than a reply's.
+    /// Parses a reply. Returns nil if it is not well-formed XML in UTF-8, or holds a document type (which may define
+    /// entities that expand without end) or elements nested deeper than a reply's.
     static func parse(_ bytes: [UInt8]) -> XMLElement? {
-        // XMLParser traps on a name that is not UTF-8. A zero byte is in no XML, but in UTF-16, which would hide what is
-        // looked for here.
+        // XMLParser traps on a name that is not UTF-8. A zero byte occurs in UTF-16 only, which would hide the document
+        // type from the search below.
         guard String(validating: bytes, as: UTF8.self) != nil, !bytes.contains(0) else { return nil }
         let document = Data(bytes)
         guard document.range(of: Data("<!DOCTYPE".utf8)) == nil else { return nil }
@@ -33,7 +33,7 @@ struct XMLElement {
         private static let maximumDepth = 16
         private var open: [XMLElement] = []
         private(set) var root: XMLElement?
-        /// `parse()` is true for some documents that are not, such as `<a></b>`.
+        /// `parse()` is true for some malformed documents, such as `<a></b>`.
         private(set) var isWellFormed = true
 
         func parser(_ parser: XMLParser, parseErrorOccurred error: any Error) { isWellFormed = false }
@@ -59,14 +59,14 @@ struct XMLElement {
     }
 }
 
-/// What S3 says of a fault: `<Error><Code>…</Code><Message>…</Message>…</Error>`.
+/// The error in a reply of S3: `<Error><Code>…</Code><Message>…</Message>…</Error>`.
 struct S3Fault: Hashable {
     let code: String
     let message: String
 
-    /// The fault in a reply's body; nil when it holds none. STS wraps it in `<ErrorResponse>`.
+    /// The error in a reply's body. Returns nil if there is none. STS wraps it in `<ErrorResponse>`.
     init?(_ body: [UInt8]) {
-        // Most good replies are empty; only what may be XML is parsed.
+        // Most successful replies are empty; only a body that may be XML is parsed.
         guard body.contains(UInt8(ascii: "<")), let root = XMLElement.parse(body) else { return nil }
         let wrapped = root.name == "ErrorResponse" ? root["Error"] : root
         guard let error = wrapped, error.name == "Error" else { return nil }
@@ -75,17 +75,17 @@ struct S3Fault: Hashable {
         if code.isEmpty { return nil }
     }
 
-    /// A text from the wire, made fit for a log line.
+    /// A text of a reply, shortened and made safe for a log line.
     static func clip(_ text: String, to limit: Int) -> String {
         let printable = text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : Character($0) }
         return String(printable.prefix(limit)).trimmingCharacters(in: .whitespaces)
     }
 }
 
-/// One page of the answer to ListObjectsV2, asked for with `encoding-type=url`.
+/// One page of the answer to ListObjectsV2, requested with `encoding-type=url`.
 struct ObjectPage {
     let objects: [(fullKey: String, size: Int, etag: String?)]
-    /// Where the next page begins; nil after the last one.
+    /// The beginning of the next page; nil after the last one.
     let next: String?
 
     init(_ page: XMLElement) throws(BadPage) {
@@ -101,10 +101,10 @@ struct ObjectPage {
     }
 }
 
-/// One page of the answer to ListMultipartUploads, asked for with `encoding-type=url`.
+/// One page of the answer to ListMultipartUploads, requested with `encoding-type=url`.
 struct UploadPage {
     let uploads: [(fullKey: String, id: String, startedAt: Date)]
-    /// After which key and upload the next page begins; nil after the last one.
+    /// The key and the upload before the next page; nil after the last one.
     let next: (key: String, uploadID: String)?
 
     init(_ page: XMLElement) throws(BadPage) {
@@ -125,7 +125,7 @@ struct UploadPage {
     }
 }
 
-/// Why a page of a listing cannot be used.
+/// The reason why a page of a listing cannot be used.
 struct BadPage: Error {
     let reason: String
 }
@@ -133,10 +133,11 @@ struct BadPage: Error {
 extension XMLElement {
     fileprivate var isTruncated: Bool { self["IsTruncated"]?.text == "true" }
 
-    /// Where the next page begins. A listing that ends too early would be taken for all there is.
+    /// The beginning of the next page. It is required, because a listing that ends too early would be taken for
+    /// complete.
     fileprivate func text(_ name: String) throws(BadPage) -> String {
         guard let text = self[name]?.text, !text.isEmpty else {
-            throw BadPage(reason: "the list goes on, and no \(name) says where")
+            throw BadPage(reason: "the list is truncated and holds no \(name)")
         }
         return text
     }

@@ -1,10 +1,9 @@
 import Bytes
 import Timing
 
-/// A large object on its way to S3. The multipart upload is begun with the first piece, so that an object of one buffer
-/// needs none.
+/// An upload to S3. The multipart upload is begun with the first piece, so that an object of one buffer needs none.
 actor S3Upload: ObjectUpload {
-    /// A piece that S3 has.
+    /// A piece that S3 has confirmed.
     struct Piece: Sendable {
         let etag: String
         let digest: Digest
@@ -22,7 +21,7 @@ actor S3Upload: ObjectUpload {
     private var uploadID: String?
     private var pieces: [Int: Piece] = [:]
     private var bytesWritten = 0
-    /// The number of a piece that was written with fewer bytes: it must be the last.
+    /// The number of a piece with fewer bytes: it must be the last.
     private var shortPiece: Int?
 
     init(store: S3ObjectStore, key: String, pieceBytes: Int, options: WriteOptions) {
@@ -65,7 +64,7 @@ actor S3Upload: ObjectUpload {
     }
 
     func abort() async throws {
-        // A task of its own is not cancelled with the one that gives up.
+        // A task of its own is not cancelled with the caller.
         try await Task {
             do {
                 try await withTimeLimit(Self.abortLimit) { try await self.remove() }
@@ -77,7 +76,7 @@ actor S3Upload: ObjectUpload {
     }
 
     private func remove() async throws {
-        // The request that begins the upload may still be under way, begun by a write that was cancelled.
+        // The request that begins the upload may still be under way, from a write that was cancelled.
         if uploadID == nil { _ = try? await creation.wait() }
         guard let uploadID else { return }
         try await store.abort(key, uploadID: uploadID)
@@ -88,7 +87,7 @@ actor S3Upload: ObjectUpload {
         guard (1...Self.maximumPieces).contains(number) else {
             throw ObjectStoreError(
                 .refused, "upload piece \(number) of", store.uri(forKey: key),
-                reason: "S3 takes \(Self.maximumPieces) pieces of an object",
+                reason: "S3 accepts \(Self.maximumPieces) pieces of an object",
                 hint: "raise BDA_UPLOAD_PART_BYTES or lower BDA_MAX_ROW_SIZE_FILE")
         }
         let id = try await begin()

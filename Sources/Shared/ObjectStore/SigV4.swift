@@ -1,24 +1,24 @@
 import Bytes
 import Foundation
 
-/// AWS Signature Version 4 as S3 wants it: the path encoded once, the body's hash in `x-amz-content-sha256`.
+/// AWS Signature Version 4 in the form of S3: the path encoded once, the body's hash in `x-amz-content-sha256`.
 ///
 /// Source: "Authenticating Requests: Using the Authorization Header (AWS Signature Version 4)" in the Amazon S3 API
-/// Reference, whose examples are in the tests. libcurl can sign too, but what it signs changes from release to release
-/// (see docs/decisions).
+/// Reference, whose examples are in the tests. libcurl can sign too, but the signed headers change from release to
+/// release (see docs/decisions).
 struct SigV4: Sendable {
     let region: String
     let service: String
 
-    /// The key that signs for one day, region and service; made from the secret once a day.
+    /// The key that signs for one day, region and service; derived from the secret once a day.
     struct DayKey: Sendable {
         fileprivate let day: String
         fileprivate let secretAccessKey: String
         fileprivate let bytes: [UInt8]
     }
 
-    /// Adds date, body hash, session token and signature to a request. Every header that is already there is signed;
-    /// those that libcurl adds by itself are not. `dayKey` is used if it still fits and replaced if not.
+    /// Adds date, body hash, session token and signature to a request. Every header present is signed; those that
+    /// libcurl adds by itself are not. `dayKey` is used if it is still valid, and replaced otherwise.
     func sign(
         _ request: inout HTTPRequest, credentials: Credentials, payloadHash: String, at date: Date,
         dayKey: inout DayKey?
@@ -64,7 +64,7 @@ struct SigV4: Sendable {
         return DayKey(day: day, secretAccessKey: secretAccessKey, bytes: key)
     }
 
-    /// A value as it is signed: no spaces at the ends, one where there are several.
+    /// A value in its signed form: no spaces at the ends, single spaces between words.
     private static func collapse(_ value: String) -> String {
         value.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ")
     }

@@ -1,9 +1,9 @@
 import BlockingIO
 
-/// Does one thing at a time, however many ask for it: those who ask while it is under way get that outcome.
+/// Runs one operation at a time: callers that come while it is under way get the result of that run.
 ///
-/// It runs in a task of its own, so that the first asker's cancellation does not take it from the others; a cancelled
-/// asker leaves at once.
+/// It runs in a task of its own, so that the cancellation of the first caller does not end it for the others; a
+/// cancelled caller returns immediately.
 final class SingleFlight<Value: Sendable>: Sendable {
     private let waiting = Mutex<[OneShot<Value>]>([])
 
@@ -27,7 +27,7 @@ final class SingleFlight<Value: Sendable>: Sendable {
         return try await mine.value
     }
 
-    /// Waits for what is under way; nil when nothing is.
+    /// Waits for the operation under way. Returns nil if there is none.
     func wait() async throws -> Value? {
         let mine = OneShot<Value>()
         let isUnderWay = waiting.withLock { waiting in

@@ -1,22 +1,22 @@
 import Bytes
 import Glibc
 
-/// A file that is written under a hidden name next to the place it will take. Its calls block.
+/// A file that is written under a hidden name in the directory of its final path. Its calls block.
 final class TemporaryFile {
-    /// The longest last component of a key: the hidden name adds to it, and Linux takes 255 bytes.
+    /// The longest last component of a key: the hidden name is longer, and Linux allows 255 bytes.
     static let longestName = 200
 
-    /// What it will be.
+    /// The final path.
     let path: String
     let operation: String
     private let subject: String
     private let hiddenPath: String
     private let file: File
-    /// Directories that got a new entry, outermost first.
+    /// Directories with a new entry, outermost first.
     private let changedDirectories: [String]
     private var isThere = true
 
-    /// Makes the file, and the directories above it that are missing below `root`.
+    /// Creates the file, and the missing directories above it, below `root`.
     init(root: String, path: String, _ operation: String, _ subject: String) throws(ObjectStoreError) {
         self.path = path
         self.operation = operation
@@ -27,7 +27,7 @@ final class TemporaryFile {
         hiddenPath = "\(directory)/\(FileObjectStore.uploadPrefix)\(unique)-\(name)"
         var changed: Set<String> = [directory]
         var opened: File?
-        // A directory that was just made may be removed by someone who found it empty.
+        // Another process may remove a new directory that it finds empty.
         for attempt in 1...10 where opened == nil {
             do throws(ObjectStoreError) {
                 try Self.makeDirectories(directory, below: root, &changed, operation, subject)
@@ -40,7 +40,7 @@ final class TemporaryFile {
         changedDirectories = changed.sorted { $0.utf8.count < $1.utf8.count }
     }
 
-    /// The name of the object a hidden name is for; nil when it is none.
+    /// The name of the object that a hidden name belongs to. Returns nil for any other name.
     static func target(ofHidden name: String) -> String? {
         guard let rest = name.after(FileObjectStore.uploadPrefix)?.utf8, rest.count > 17,
             rest.dropFirst(16).first == UInt8(ascii: "-"),
@@ -49,7 +49,7 @@ final class TemporaryFile {
         return String(decoding: rest.dropFirst(17), as: UTF8.self)
     }
 
-    /// Writes bytes and lets the device begin with them.
+    /// Writes bytes and begins their transfer to the device.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(ObjectStoreError) {
         try file.write(bytes, at: offset)
         file.beginWriteback(offset: offset, count: bytes.count)
@@ -58,10 +58,9 @@ final class TemporaryFile {
     /// Waits until the bytes are on the device.
     func sync() throws(ObjectStoreError) { try file.sync() }
 
-    /// What the file is now.
     func status() throws(ObjectStoreError) -> FileStatus { try file.status() }
 
-    /// Gives the file its name, in place of one that has it.
+    /// Gives the file its name and replaces an existing file of that name.
     func rename() throws(ObjectStoreError) {
         guard Glibc.rename(hiddenPath, path) == 0 else {
             if errno == ENOENT {
@@ -73,7 +72,7 @@ final class TemporaryFile {
         isThere = false
     }
 
-    /// Waits until the names are on the device, too.
+    /// Waits until the directory entries are on the device.
     func syncDirectories() throws(ObjectStoreError) {
         for directory in changedDirectories {
             try File(opening: directory, flags: O_RDONLY | O_DIRECTORY, operation, subject).sync()
