@@ -1,15 +1,14 @@
-/// What a command is called and what people read about it.
+/// The name and the help texts of a command.
 package struct CommandConfiguration: Sendable {
-    /// What is typed.
+    /// The word on the command line.
     package var commandName: String
-    /// One line on what it does.
+    /// One line about the command.
     package var abstract: String
-    /// Shown below the options as it is: examples, exit codes.
+    /// Text below the options, unchanged: examples, exit codes.
     package var discussion: String
-    /// The commands that can follow; a command that has some does nothing itself.
+    /// The commands that can follow; a command with subcommands does nothing itself.
     package var subcommands: [any AsyncParsableCommand.Type]
 
-    /// A command's configuration.
     package init(
         commandName: String, abstract: String, discussion: String = "",
         subcommands: [any AsyncParsableCommand.Type] = []

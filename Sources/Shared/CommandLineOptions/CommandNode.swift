@@ -1,7 +1,7 @@
 /// A command in the tree of a program's commands.
 struct CommandNode {
     let type: any AsyncParsableCommand.Type
-    /// What is typed to get here, such as `bda-coordinator run`.
+    /// The words up to this command, such as `bda-coordinator run`.
     let path: String
     let isRoot: Bool
 
@@ -22,10 +22,9 @@ struct CommandNode {
 
     var subcommands: [CommandNode] { type.configuration.subcommands.map { CommandNode($0, below: self) } }
 
-    /// What the command declares.
     var parameters: [NamedParameter] { NamedParameter.all(of: type.init()) }
 
-    /// What every command has besides, with its help.
+    /// The options that every command has, with their help.
     var builtIns: [(usage: String, help: String)] {
         var all = [("-h, --help", "show this help"), ("--version", "show the version")]
         if isRoot {
@@ -38,7 +37,7 @@ struct CommandNode {
 extension CommandNode {
     private static let width = 100
 
-    /// The usage, on as many lines as it needs.
+    /// The usage, wrapped to the width of the help.
     var usageText: String {
         var words: [String] = []
         if subcommands.isEmpty {
@@ -54,7 +53,7 @@ extension CommandNode {
         return Self.wrapped(words, first: start, indent: min(start.count + 1, 24))
     }
 
-    /// All that `--help` shows.
+    /// The text of `--help`.
     var helpText: String {
         let configuration = type.configuration
         var text = configuration.abstract + "\n\n" + usageText

@@ -1,4 +1,4 @@
-/// Finds the command that arguments name and gives its options their values.
+/// Finds the command that the arguments name, and sets its options.
 struct CommandParser {
     let root: any AsyncParsableCommand.Type
 
@@ -13,7 +13,7 @@ struct CommandParser {
     ) throws(CommandExit) -> any AsyncParsableCommand {
         let words = arguments.prefix { $0 != "--" }
         let subcommands = node.subcommands
-        // With sub-commands, --help behind one of them asks for that one's.
+        // With subcommands, --help behind one of them belongs to that one.
         let own = subcommands.isEmpty ? words : words.prefix { $0.hasPrefix("-") }
         if own.contains("--help") || own.contains("-h") { throw CommandExit(text: node.helpText, code: .completed) }
         if own.contains("--version") {

@@ -1,6 +1,6 @@
 /// Shell scripts that complete a program's commands and options, and file names as values.
 enum CompletionScript {
-    /// For bash 3.2 and later, with or without the bash-completion package. Where the script offers nothing, as for the
+    /// For bash 3.2 and later, with or without the bash-completion package. If the script has no candidates, as for the
     /// value of an option, bash completes file names.
     static func bash(_ root: CommandNode) -> String {
         let function = functionName(root)

@@ -1,4 +1,4 @@
-/// How a program ends: what its scheduler needs to know. This is the one table of exit codes: `--help` and README are
+/// The exit codes of all programs, for their scheduler. This is the one table of exit codes: `--help` and README are
 /// made from it.
 package enum ExitCode: Int32, Sendable, Hashable, CaseIterable, Error {
     case completed = 0
@@ -39,7 +39,7 @@ package enum ExitCode: Int32, Sendable, Hashable, CaseIterable, Error {
         }
     }
 
-    /// Whether the same command may succeed later although nothing was changed; nil for a code that is not a failure.
+    /// Whether the same command may succeed later without a change; nil for a code that is not a failure.
     package var isWorthSchedulingAgain: Bool? {
         switch self {
         case .completed: nil
@@ -50,12 +50,12 @@ package enum ExitCode: Int32, Sendable, Hashable, CaseIterable, Error {
         }
     }
 
-    /// The code that an error ends a program with: its own, or that of a bug.
+    /// The exit code of an error: its own, or that of a bug.
     package init(of error: any Error) {
         self = (error as? ExitCode) ?? (error as? any ErrorWithExitCode)?.exitCode ?? .bug
     }
 
-    /// The table of README. A test compares the two.
+    /// The table in README. A test compares the two.
     package static var markdownTable: String {
         "| code | meaning | schedule again? |\n| --- | --- | --- |\n"
             + allCases.map { code in

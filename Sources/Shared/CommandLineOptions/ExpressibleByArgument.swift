@@ -1,8 +1,8 @@
-/// A value that can be written on a command line.
+/// A value with a form on the command line.
 package protocol ExpressibleByArgument {
-    /// Returns nil if the text is not a value.
+    /// Returns nil if the text has no value.
     init?(argument: String)
-    /// What a text must be, for the error.
+    /// The allowed texts, for errors.
     static var allowedDescription: String { get }
 }
 

@@ -1,7 +1,7 @@
-/// Finds what somebody meant who mistyped a name.
+/// Finds the name that a mistyped name most likely stands for.
 package enum NearestName {
-    /// The candidate nearest to `name`, if it is near enough to be worth a question: at most a third of the name may be
-    /// wrong. Letter case and `-` for `_` cost nothing.
+    /// The candidate nearest to `name`, if at most a third of the name is wrong. Letter case and `-` for `_` are
+    /// ignored.
     package static func find(_ name: String, among candidates: some Sequence<String>) -> String? {
         let wanted = folded(name)
         let limit = max(1, wanted.count / 3)

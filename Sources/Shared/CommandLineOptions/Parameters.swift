@@ -67,7 +67,7 @@ package struct Argument<Value>: ParameterProperty {
     }
 }
 
-/// Where a property wrapper and the parser meet: wrappers are values, which the parser sees as copies by reflection.
+/// The value that a property wrapper and the parser share: the parser sees wrappers as copies by reflection.
 final class ValueBox<Value> {
     var value: Value?
 
@@ -83,7 +83,7 @@ protocol ParameterProperty {
     var parameter: Parameter { get }
 }
 
-/// What is known of an option, flag or argument beside its name, which is the property's.
+/// The properties of an option, flag or argument, except its name, which is the property's.
 struct Parameter {
     enum Role { case option, flag, argument }
 
@@ -91,7 +91,7 @@ struct Parameter {
     let help: String
     let isRequired: Bool
     let defaultText: String?
-    /// Sets the value from its text; throws what is wrong with it.
+    /// Sets the value from its text; throws a `ValidationError`.
     let set: (String) throws -> Void
 
     init<Value: ExpressibleByArgument>(

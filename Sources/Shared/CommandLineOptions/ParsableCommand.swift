@@ -16,13 +16,12 @@ import Glibc
 ///     }
 ///
 /// A property `partCount` is the option `--part-count`. Values are `--name value` or `--name=value`. Every command has
-/// `--help` and `--version`; the root has `--generate-completion-script`, too.
+/// `--help` and `--version`; the root also has `--generate-completion-script`.
 package protocol AsyncParsableCommand: SendableMetatype {
-    /// All options at their defaults.
+    /// All options have their defaults.
     init()
-    /// Name, texts and sub-commands.
     static var configuration: CommandConfiguration { get }
-    /// Does the work. What it throws is printed and ends the program with `ExitCode(of:)`.
+    /// Does the work. An error that it throws is printed and ends the program with `ExitCode(of:)`.
     mutating func run() async throws
 }
 
@@ -32,18 +31,18 @@ extension AsyncParsableCommand {
 
     /// Parses `arguments`, without the program's name, with this command as the program.
     ///
-    /// Throws a `CommandExit` when there is nothing to run: help was asked for, or the arguments are wrong.
+    /// Throws a `CommandExit` if no command is to be run: help was requested, or the arguments are wrong.
     package static func parseAsRoot(_ arguments: [String]) throws(CommandExit) -> any AsyncParsableCommand {
         try CommandParser(root: self).parse(arguments)
     }
 
     /// Parses the process's arguments, runs the command and ends the process. For `@main`.
     ///
-    /// An error is written to standard error as `error: …`, with its hint on a line of its own; a thrown `ExitCode` ends
-    /// the process without a word.
+    /// An error is written to standard error as `error: …`, with its hint on a line of its own; a thrown `ExitCode`
+    /// ends the process without output.
     package static func main() async { await main(Array(CommandLine.arguments.dropFirst())) }
 
-    /// As `main()`, with other arguments than the process's.
+    /// As `main()`, with the given arguments.
     package static func main(_ arguments: [String]) async {
         do {
             var command = try parseAsRoot(arguments)
@@ -61,36 +60,35 @@ extension AsyncParsableCommand {
         }
     }
 
-    /// Ends the process at once. `exit` would first clean up in C libraries, OpenSSL among them, whose threads may still be at
-    /// work when an error ends a program: a Kafka client in the middle of a TLS handshake then ends it by a signal.
+    /// Ends the process immediately. `exit` would first clean up in C libraries, such as OpenSSL, whose threads may
+    /// still be running when an error ends a program: a Kafka client in the middle of a TLS handshake would then end it
+    /// by a signal.
     private static func endProcess(_ code: ExitCode) -> Never {
         fflush(nil)
         _exit(code.rawValue)
     }
 }
 
-/// An error that ends a program: the one way from errors of all modules to exit codes and hints.
+/// An error that ends a program: exit codes and hints of all modules are based on it.
 package protocol ErrorWithExitCode: Error, CustomStringConvertible {
-    /// How the program ends.
     var exitCode: ExitCode { get }
-    /// What to do about it: one sentence, safe to log.
+    /// What the operator can do: one sentence, safe to log.
     var hint: String? { get }
 }
 
-/// What is wrong with a value, in lower case and without a full stop.
+/// A problem of a value, in lower case and without a full stop.
 struct ValidationError: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) { self.description = description }
 }
 
-/// The end of a program that has nothing to run: help or a version was asked for, or the arguments are wrong.
+/// The end of a program that runs no command: help or a version was requested, or the arguments are wrong.
 package struct CommandExit: Error, Sendable, Hashable, CustomStringConvertible {
     /// The text, with its line ends: for standard output with `.completed`, else for standard error.
     package let text: String
     /// `.completed` or `.usage`.
     package let code: ExitCode
 
-    /// The text.
     package var description: String { text }
 }

@@ -18,7 +18,7 @@ package enum ProgramSetting {
         "BDA_LOG_LEVEL", SettingFormat<Logger.Level>.choice, default: .info,
         "lowest level of the lines that are written to standard error")
     package static let logFormat = Setting(
-        "BDA_LOG_FORMAT", SettingFormat<LogFormat>.choice, default: .text, "text for people, or one JSON object a line")
+        "BDA_LOG_FORMAT", SettingFormat<LogFormat>.choice, default: .text, "text lines, or one JSON object a line")
     package static let httpPort = Setting(
         "BDA_HTTP_PORT", .integer(0...65_535), default: 0,
         "TCP port of /livez, /readyz and /metrics; 0: no endpoint")

@@ -28,9 +28,9 @@ struct SQLToken: Sendable, Hashable {
     var range: Range<Int>
 }
 
-/// Splits a script into tokens as psql and the server do, to find its parameters and the ends of its statements. The content
-/// of strings, quoted identifiers, dollar quotes and comments is skipped (PostgreSQL, "Lexical Structure"; psql, "SQL
-/// Interpolation").
+/// Splits a script into tokens as psql and the server do, to find its parameters and the ends of its statements. The
+/// content of strings, quoted identifiers, dollar quotes and comments is skipped (PostgreSQL, "Lexical Structure";
+/// psql, "SQL Interpolation").
 struct SQLLexer {
     /// A quote or comment without its end.
     struct Unterminated: Error {
@@ -75,7 +75,7 @@ struct SQLLexer {
         case UInt8(ascii: "$"):
             if let text = try dollarQuoted() { return .string(text) }
             position += 1
-            // `$1` ends with its digits, whatever sticks to them.
+            // `$1` ends after its digits, whatever follows.
             skipDigits()
             return .other(byte)
         case UInt8(ascii: ":"):
@@ -99,8 +99,8 @@ struct SQLLexer {
         while position < bytes.count, isDigit(bytes[position]) { position += 1 }
     }
 
-    /// A number ends where it ends for the server: `1$$` is one and the beginning of a dollar quote, `1e'` one and the
-    /// beginning of a string; `1..2` are two.
+    /// A number ends where it ends for the server: `1$$` is a number and the beginning of a dollar quote, `1e'` a
+    /// number and the beginning of a string; `1..2` are two numbers.
     private mutating func skipNumber() {
         skipDigits()
         if peek(0) == UInt8(ascii: "."), peek(1) != UInt8(ascii: ".") {
@@ -148,8 +148,8 @@ struct SQLLexer {
         }
     }
 
-    /// A string that begins here, with the pieces that go on with it: after white space with a line end in it, another
-    /// quote does, and what backslashes mean stays as it was (PostgreSQL, "String Constants").
+    /// A string that begins here, with its continuations: another quote after white space with a line end in it
+    /// continues the string, and the meaning of backslashes remains (PostgreSQL, "String Constants").
     private mutating func string(backslashes: Bool) throws(Unterminated) -> String {
         var text = try quoted(by: UInt8(ascii: "'"), what: "string", backslashes: backslashes)
         while let next = continuation() {
@@ -244,6 +244,6 @@ private func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 private func isNameStart(_ byte: UInt8) -> Bool {
     (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == UInt8(ascii: "_") || byte >= 0x80
 }
-/// Of the tag of a dollar quote, and of the name of a parameter.
+/// Whether the byte may be part of the tag of a dollar quote, or of the name of a parameter.
 private func isTagPart(_ byte: UInt8) -> Bool { isNameStart(byte) || isDigit(byte) }
 private func isNamePart(_ byte: UInt8) -> Bool { isTagPart(byte) || byte == UInt8(ascii: "$") }

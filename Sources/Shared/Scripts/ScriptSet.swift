@@ -6,7 +6,7 @@ import JobModel
 /// `BDA_SCRIPTS_DIR` names one folder or several with `:` between them, so that a dataset can be added in a folder beside the
 /// shipped one.
 package struct ScriptSet: Sendable {
-    /// All problems of the scripts.
+    /// All problems of the scripts, found together.
     package struct Problems: Error, CustomStringConvertible, Sendable {
         /// One sentence each, with file and line.
         package let sentences: [String]

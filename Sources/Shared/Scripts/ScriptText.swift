@@ -1,15 +1,15 @@
 package import JobModel
 import Postgres
 
-/// One thing that is wrong with a script, where it is.
+/// One problem of a script, with its place.
 package struct ScriptProblem: Error, Sendable, Hashable, CustomStringConvertible {
     /// The path from the scripts folder.
     package let file: String
-    /// From 1; nil for the file as a whole.
+    /// Counted from 1; nil for the file as a whole.
     package let line: Int?
     package let message: String
 
-    /// `message` may quote the script, so it is shortened and made printable.
+    /// `message` may quote the script, so it is shortened and made safe to print.
     package init(file: String, line: Int?, message: String) {
         self.file = file
         self.line = line
@@ -19,24 +19,24 @@ package struct ScriptProblem: Error, Sendable, Hashable, CustomStringConvertible
     package var description: String { line.map { "\(file):\($0): \(message)" } ?? "\(file): \(message)" }
 }
 
-/// The values of a script's parameters. Each was parsed to its type before and is quoted when it is filled in.
+/// The values of a script's parameters. Each was checked against its type before, and is quoted when it is inserted.
 package struct ScriptParameters: Sendable {
     package var runID: RunID
     /// `BDA_CLIENT_ID`.
     package var clientID: String
     /// `BDA_ENVIRONMENT`.
     package var environment: String
-    /// The day being reported.
+    /// The day whose data are exported.
     package var businessDate: BusinessDate
     /// RFC 3339.
     package var cutoff: String
-    /// N, the number of customer buckets.
+    /// The number of customer buckets.
     package var partitionCount: Int
     /// The bucket of a job that is split by bucket.
     package var partition: Int?
-    /// When the run began, RFC 3339, by the database's clock. Only prechecks may use it: a figure must not depend on it.
+    /// The start of the run, RFC 3339, by the database's clock. Only prechecks may use it: no figure may depend on it.
     package var startedAt: String
-    /// `BDA_HISTORY_DAYS`, for history segments only; 0 keeps all.
+    /// `BDA_HISTORY_DAYS`, for history segments only; 0 keeps all days.
     package var historyDays = 0
 
     /// The parameters of a run, without those of a job.
@@ -131,7 +131,7 @@ package struct ScriptText: Sendable {
         problems += parameterProblems()
     }
 
-    /// Reads a text that was checked before it was stored, from the ledger.
+    /// Reads a text from the ledger, which was checked before it was stored.
     package init(checked text: String, file: String) throws {
         var problems: [ScriptProblem] = []
         self.init(text: text, file: file, problems: &problems)
@@ -211,8 +211,8 @@ package struct ScriptText: Sendable {
         }
     }
 
-    /// Literals that name a time relative to the clock. The server turns them into constants while it parses, so its
-    /// view of a query does not show them; functions that depend on the time are found there (`Relations`).
+    /// Literals that name a time relative to the clock. The server turns them into constants during parsing, so its
+    /// query trees do not show them; functions that depend on the time are found there (`Relations`).
     func clockLiteralProblems() -> [ScriptProblem] {
         statements.joined().compactMap { token in
             guard case .string(let text) = token.kind,

@@ -158,8 +158,8 @@ extension SegmentScript {
         }
     }
 
-    /// A statement's first word must be in a closed list, because another one could end the transaction, change the
-    /// session or reach beyond the database.
+    /// A statement's first word must be in a closed list, because other statements could end the transaction, change
+    /// the session or reach beyond the database.
     private static func statementProblems(of text: ScriptText, kind: SegmentKind) -> [ScriptProblem] {
         let allowed: [String] =
             switch kind {

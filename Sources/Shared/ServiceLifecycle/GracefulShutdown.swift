@@ -2,7 +2,7 @@ import BlockingIO
 
 /// The request that a service ends when its current work is done: made once, seen by any number of tasks.
 ///
-/// A service with work to finish looks at `isRequested` before it takes more work, or waits for the request. It is not
+/// A service with work to finish checks `isRequested` before it takes more work, or waits for the request. It is not
 /// a cancellation, which may follow if the service takes too long.
 package final class GracefulShutdown: Sendable {
     private struct State {

@@ -1,9 +1,9 @@
 package import CommandLineOptions
 import Glibc
 
-/// A text that is never printed: each way of printing a `Secret` gives `***`. It is a value, or a file that holds one.
+/// A text that is never printed: each way of printing a `Secret` gives `***`. Its source is a value or a file.
 ///
-/// A file is read by each `reveal()`: a secret that is rotated while the program runs takes effect at the next connection.
+/// Each `reveal()` reads the file: a secret that is rotated while the program runs takes effect at the next connection.
 package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     private enum Source: Hashable {
         case value(String)
@@ -14,7 +14,8 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
 
     package init(_ text: String) { source = .value(text) }
 
-    /// The contents of the file at `path`, without one line end at its end. Errors name `setting`, which gave the path.
+    /// The contents of the file at `path`, without one line end at its end. Errors name `setting`, which holds the
+    /// path.
     package init(file path: String, setting: String) { source = .file(path: path, setting: setting) }
 
     /// The path of the file that holds the text; nil for a secret that was given as a value.
@@ -22,8 +23,7 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
         if case .file(let path, _) = source { path } else { nil }
     }
 
-    /// The text itself, for the call that needs it; never for a log line, an error or a command line. Reads the file, if
-    /// there is one.
+    /// The text itself, for the call that needs it; never for a log line, an error or a command line.
     package func reveal() throws(SecretUnreadable) -> String {
         switch source {
         case .value(let text): return text
@@ -38,7 +38,7 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
 
     package var description: String { "***" }
     package var debugDescription: String { "***" }
-    /// Without children, so that `dump` shows nothing either.
+    /// Without children, so that `dump` shows no value either.
     package var customMirror: Mirror { Mirror(self, children: []) }
 
     private enum ReadFailure: Error {
@@ -56,7 +56,7 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
     private static let maximumBytes = 65_536
 
     private static func contents(of path: String) throws(ReadFailure) -> String {
-        // Opening a pipe without a writer would wait for one; a pipe could not be read again anyway.
+        // Opening a pipe without a writer would block; a pipe could not be read again anyway.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .unreadable(String(cString: strerror(errno))) }
         defer { close(descriptor) }
@@ -80,14 +80,14 @@ package struct Secret: Sendable, Hashable, CustomStringConvertible, CustomDebugS
         guard let text = String(validating: bytes[..<count], as: UTF8.self) else {
             throw .unreadable("it is not UTF-8")
         }
-        // Swift holds "\r\n" for one character.
+        // Swift counts "\r\n" as one character.
         let secret = text.hasSuffix("\r\n") || text.hasSuffix("\n") ? String(text.dropLast()) : text
         if secret.isEmpty { throw .empty }
         return secret
     }
 }
 
-/// The file of a secret cannot be read, or holds no text. `description` is safe to log: it has nothing of the contents.
+/// The file of a secret cannot be read, or is empty. `description` is safe to log: it holds nothing of the contents.
 package struct SecretUnreadable: ErrorWithExitCode, Sendable, Hashable {
     /// The setting that names the file.
     package let setting: String

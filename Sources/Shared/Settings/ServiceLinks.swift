@@ -1,10 +1,10 @@
 /// The variables that Kubernetes sets in a pod for every Service of its namespace ("Accessing the Service: environment
-/// variables"). A Service named `bda-kafka` gives `BDA_KAFKA_PORT=tcp://…`, `BDA_KAFKA_SERVICE_HOST` and more, which look
-/// like settings of ours.
+/// variables"). A Service named `bda-kafka` sets `BDA_KAFKA_PORT=tcp://…`, `BDA_KAFKA_SERVICE_HOST` and more, which
+/// have the form of this program's settings.
 struct ServiceLinks {
     /// One variable for each Service, with the Service's name.
     private(set) var services: [(variable: String, service: String)] = []
-    /// All variables that belong to them.
+    /// All variables that belong to the services.
     private(set) var variables: Set<String> = []
 
     init(_ environment: [String: String]) {

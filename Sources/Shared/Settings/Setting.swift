@@ -9,9 +9,9 @@
 package struct Setting<Value: Sendable>: Sendable {
     package let definition: SettingDefinition
     let parse: @Sendable (String) -> Value?
-    /// The value of a setting that is not set; nil if that is a mistake.
+    /// The value of a setting that is not set; nil for a required setting.
     let fallback: Value?
-    /// Stands for a value that is missing or wrong, until `finish` throws.
+    /// Replaces a missing or wrong value until `finish` throws.
     let placeholder: Value
 
     package var name: String { definition.name }
@@ -21,12 +21,12 @@ package struct Setting<Value: Sendable>: Sendable {
             name, format, defaultText: format.text(value), fallback: value, placeholder: value, meaning: meaning)
     }
 
-    /// A setting without which the program does not start, if it reads it.
+    /// A setting that is required if the program reads it.
     package init(_ name: String, _ format: SettingFormat<Value>, _ meaning: String) {
         self.init(name, format, whenUnset: "required", placeholder: format.placeholder, meaning: meaning)
     }
 
-    /// A setting that is nil unless it is set; `whenUnset` says in a few words what holds then.
+    /// A setting that is nil if it is not set; `whenUnset` states the effect of that in a few words.
     package init<Wrapped>(_ name: String, _ format: SettingFormat<Wrapped>, whenUnset: String, _ meaning: String)
     where Value == Wrapped? {
         let optional = SettingFormat<Value>(
@@ -48,13 +48,13 @@ package struct Setting<Value: Sendable>: Sendable {
     }
 }
 
-/// A setting without the type of its value: what the catalogue, `--settings` and README need of it.
+/// A setting without the type of its value, for the catalogue, `--settings` and README.
 package struct SettingDefinition: Sendable {
     package let name: String
-    /// What its value may be, in words.
+    /// The allowed values, in words.
     package let allowed: String
     package let defaultValue: String?
-    /// What holds without a value, in words; nil for a setting with a default.
+    /// The effect of a missing value, in words; nil for a setting with a default.
     package let whenUnset: String?
     package let meaning: String
     /// Whether its value is never printed, and `<name>_FILE` may name a file that holds it.

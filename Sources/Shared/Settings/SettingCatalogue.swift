@@ -2,7 +2,7 @@
 package struct SettingSection: Sendable {
     let title: String
     let settings: [SettingDefinition]
-    /// Variables that begin with this prefix and are no settings are properties of a library.
+    /// Variables that begin with this prefix and are not settings are properties of a library.
     let properties: SettingProperties?
 
     package init(_ title: String, _ settings: [any AnySetting], properties: SettingProperties? = nil) {
@@ -48,7 +48,7 @@ package struct SettingCatalogue: Sendable {
 extension SettingCatalogue {
     private static let width = 100
 
-    /// All settings as text for `--settings`: by section, each with what is allowed, its default and its meaning.
+    /// All settings as text for `--settings`: by section, each with its allowed values, its default and its meaning.
     package var helpText: String {
         var text = "Settings are environment variables. A variable that is empty counts as not set.\n"
         for section in sections {
@@ -67,7 +67,7 @@ extension SettingCatalogue {
         return text
     }
 
-    /// The table of README. A test compares the two.
+    /// The table in README. A test compares the two.
     package var markdownTable: String {
         var text = "| variable | default | allowed | meaning |\n| --- | --- | --- | --- |\n"
         for section in sections {

@@ -1,6 +1,6 @@
 package import Foundation
 
-/// How the text of a setting is read, and what is allowed.
+/// The parser of a setting's text, and the allowed values.
 package struct SettingFormat<Value: Sendable>: Sendable {
     let allowed: String
     let placeholder: Value
@@ -58,7 +58,7 @@ extension SettingFormat where Value == Bool {
 }
 
 extension SettingFormat where Value == [String] {
-    /// Texts without the spaces around them; empty ones are left out.
+    /// Texts without surrounding spaces; empty ones are left out.
     package static var list: Self {
         Self(
             allowed: "texts separated by commas", placeholder: [],

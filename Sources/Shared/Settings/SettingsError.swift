@@ -1,14 +1,14 @@
 package import CommandLineOptions
 
-/// Everything that is wrong with the settings, at once. `description` is safe to log: it has no secret's value.
+/// All problems of the settings. `description` is safe to log: it holds no secret's value.
 package struct SettingsError: ErrorWithExitCode, Sendable, Hashable {
-    /// What is wrong with one setting.
+    /// One problem of one setting.
     package struct Problem: Sendable, Hashable, CustomStringConvertible {
-        /// The environment variable, or the option that stands for it.
+        /// The environment variable, or the option that replaces it.
         package let setting: String
-        /// What is wrong and what is allowed.
+        /// The cause and the allowed values.
         package let problem: String
-        /// What to do about it.
+        /// What the operator can do.
         package let hint: String?
 
         /// One line: setting, problem, hint.
@@ -18,8 +18,8 @@ package struct SettingsError: ErrorWithExitCode, Sendable, Hashable {
         }
     }
 
-    /// On one line, so many Unicode scalars (a character may be made of any number of them), and nothing that steers a
-    /// terminal.
+    /// A text on one line, of at most `count` Unicode scalars (a character may consist of any number of them), without
+    /// control characters of terminals.
     static func loggable(_ text: String, atMost count: Int) -> String {
         let plain = text.unicodeScalars.prefix(count).map {
             switch $0.properties.generalCategory {
@@ -30,9 +30,8 @@ package struct SettingsError: ErrorWithExitCode, Sendable, Hashable {
         return String(plain.joined().unicodeScalars.prefix(count))
     }
 
-    /// Always `usage`.
     package var exitCode: ExitCode { .usage }
-    /// Each problem has its own.
+    /// Each problem has its own hint.
     package var hint: String? { nil }
 
     /// In the order of the catalogue.

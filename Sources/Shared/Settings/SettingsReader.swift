@@ -7,16 +7,16 @@ import CommandLineOptions
 ///     let slots = reader[WorkerSetting.slots]
 ///     try reader.finish()
 ///
-/// A wrong value yields the default (or an empty one) and a problem; `finish` throws all problems at once. Every variable
-/// that begins with `BDA_` is checked, whether it is asked for or not, so that a mistake shows at the first start. An empty
-/// variable counts as not set: Compose files make such.
+/// A wrong value yields the default (or an empty value) and a problem; `finish` throws all problems at once. Every
+/// variable that begins with `BDA_` is checked, even if it is not read, so that a mistake is found at the first start.
+/// An empty variable counts as not set, because Compose files create such variables.
 ///
-/// `BDA_TEST_…` belongs to the test suite and is left alone.
+/// `BDA_TEST_…` is reserved for the test suite and ignored.
 package struct SettingsReader: Sendable {
     private let catalogue: SettingCatalogue
-    /// Values of the catalogue's settings and of their `…_FILE`, all of them allowed.
+    /// The allowed values of the catalogue's settings and of their `…_FILE`.
     private var values: [String: String] = [:]
-    /// Properties of libraries by their own names, each with the variable that it came from.
+    /// Properties of libraries by their own names, each with the variable that sets it.
     private var properties: [String: (variable: String, value: String)] = [:]
     private var problems: [SettingsError.Problem] = []
 
@@ -61,13 +61,13 @@ package struct SettingsReader: Sendable {
         }
     }
 
-    /// Records that a setting is missing, for one that is required because of others.
+    /// Records that a setting is missing, for a setting that is required because of other settings.
     package mutating func requireValue<Value>(of setting: Setting<Value>) {
         guard values[setting.name] == nil, !problems.contains(where: { $0.setting == setting.name }) else { return }
         refuse(setting.name, problem: "is not set; allowed: \(setting.definition.allowed)")
     }
 
-    /// A secret of a file. It is read once here, so that a mistake shows at the start, and whenever it is revealed.
+    /// A secret in a file. The file is read here, so that a mistake is found at the start, and by each `reveal()`.
     private mutating func secret(_ name: String, inFile path: String, fileName: String) -> Secret? {
         guard values[name] == nil else {
             refuse(name, problem: "is set, and \(fileName) too", hint: "set one of them")
@@ -83,17 +83,17 @@ package struct SettingsReader: Sendable {
         }
     }
 
-    /// The variables that begin with the prefix and are no settings, by the library's names.
+    /// The variables that begin with the prefix and are not settings, by the library's names.
     package func values(of properties: SettingProperties) -> [String: String] {
         self.properties.filter { $1.variable.hasPrefix(properties.prefix) }.mapValues(\.value)
     }
 
-    /// Records a problem that only the caller can see. `problem` and `hint` must not hold a secret.
+    /// Records a problem that the caller found. `problem` and `hint` must not hold a secret.
     package mutating func refuse(_ name: String, problem: String, hint: String? = nil) {
         problems.append(SettingsError.Problem(setting: name, problem: problem, hint: hint))
     }
 
-    /// Throws a `SettingsError` with every problem, if there is one.
+    /// Throws a `SettingsError` with all problems, if there are any.
     package func finish() throws(SettingsError) {
         guard !problems.isEmpty else { return }
         let order = Dictionary(uniqueKeysWithValues: catalogue.settings.enumerated().map { ($1.name, $0) })
@@ -121,7 +121,7 @@ package struct SettingsReader: Sendable {
         }
     }
 
-    /// A refused value for a message: on one line, not too long, and without a URL's password.
+    /// A refused value for a message: on one line, shortened, and without a URL's password.
     private static func shown(_ value: String) -> String {
         if value.utf8.contains(UInt8(ascii: "@")) { return "the value" }
         return "'\(SettingsError.loggable(value, atMost: 80))'"
