@@ -103,7 +103,7 @@ struct JobSlot: Sendable {
                 try await worker.runner.run(job, of: run, script: script, on: session, ledger: ledger)
             }
             if job.end() { await session.close() }
-            guard let result else { return logger.info("another attempt has done the job before") }
+            guard let result else { return logger.info("another attempt has completed the job before") }
             worker.metrics.completed(claim, result)
             logger.info(
                 "job completed",

@@ -110,7 +110,7 @@ extension WholeSystem.NothingWaits {
                 let run = try fleet.run()
                 #expect(try await run.ended() == .exit(11), run.report)
                 #expect(run.errorText.contains("23505"), run.report)
-                #expect(!worker.errorText.contains("done before"), worker.report)
+                #expect(!worker.errorText.contains("another attempt has completed the job before"), worker.report)
                 try await fleet.drain(worker)
             }
         }
