@@ -24,8 +24,8 @@ struct JobSlot: Sendable {
     func run() async {
         let ledger = Ledger(worker.settings.database, purpose: "worker slot \(number)")
         var failures = 0
-        // As long as the ledger has claimable jobs without a message, or after a message's claim was won, the slot does
-        // not wait.
+        // As long as the ledger has claimable jobs without a message, or after the claim of a message's job was refused,
+        // the slot does not wait.
         var wait = Duration.seconds(1)
         while !worker.drain.isRequested {
             do {

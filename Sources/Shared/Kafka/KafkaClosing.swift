@@ -10,5 +10,5 @@ func closeClient(
     } catch is TimeLimitExceeded {}
     throw KafkaError(
         code: .timedOut, action: "close the Kafka \(client)",
-        hint: "nothing is lost by ending the process: unconfirmed messages are sent or delivered again")
+        hint: "the process can be ended without loss: unconfirmed messages are sent or delivered again")
 }

@@ -142,7 +142,7 @@ extension KafkaConfiguration {
         }
     }
 
-    private static let perRole = "it follows from what the client is used for"
+    private static let perRole = "it follows from the use of the client"
     private static let offsets = "offsets are committed once a job is claimed"
     private static let bounded = "memory and delay were measured with the program's value"
 
@@ -183,7 +183,7 @@ extension KafkaConfiguration {
         "transaction.timeout.ms": "no transactions are used",
         "statistics.interval.ms": "the metrics are made from it",
         "log.queue": "logs go where the program's logs go",
-        "enabled_events": "it follows from what the client is used for",
+        "enabled_events": "it follows from the use of the client",
         "test.mock.num.brokers": "the embedded cluster is for `bda-coordinator local` only",
     ]
 }
@@ -288,7 +288,9 @@ extension KafkaConfiguration {
 
     /// The hint after a failed log-in by `mechanism`; nil selects the hint of the code.
     private func logInHint(mechanism: String, cause: String) -> String? {
-        if cause.contains("Unsupported SASL mechanism") { return "set BDA_KAFKA_SASL_MECHANISM to what the broker has" }
+        if cause.contains("Unsupported SASL mechanism") {
+            return "set BDA_KAFKA_SASL_MECHANISM to a mechanism of the broker"
+        }
         if mechanism == "OAUTHBEARER" {
             return "check \(KafkaSetting.tokenFile.name), or the settings that begin with BDA_KAFKA_SASL_OAUTHBEARER_"
         }

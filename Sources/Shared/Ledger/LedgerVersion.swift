@@ -45,7 +45,7 @@ package enum LedgerVersion {
         guard try version.integer("oldest_program") <= program else {
             throw LedgerMismatch(
                 description:
-                    "the ledger in \(database.address) is at migration \(number), too new for this program, which knows migrations up to \(program)",
+                    "the ledger in \(database.address) is at migration \(number), too new for this program, which supports migrations up to \(program)",
                 hint: "use the program's version that upgraded the ledger, or a newer one")
         }
         return number

@@ -88,7 +88,8 @@ package struct ResultStore: Sendable {
     /// Whether a job has a result.
     package func hasResult(_ jobID: JobID) async throws -> Bool {
         try await connection.query(
-            "SELECT EXISTS (SELECT FROM bda.result WHERE job_id = $1)", [jobID.description], action: "look for a result"
+            "SELECT EXISTS (SELECT FROM bda.result WHERE job_id = $1)", [jobID.description],
+            action: "read whether the job has a result"
         ).firstValue == "t"
     }
 }

@@ -22,7 +22,7 @@ package struct SnapshotStore: Sendable {
             WHERE r.client_id = $1 AND r.environment = $2 AND r.state = 'running' AND r.graph_at IS NOT NULL
               AND bda.needs_snapshot(r.run_id)
             ORDER BY (SELECT count(*) FROM bda.snapshot_keeper AS k WHERE k.run_id = r.run_id), r.run_id LIMIT 1
-            """, [clientID, environment], action: "look for a snapshot to keep"
+            """, [clientID, environment], action: "read the snapshots that need a keeper"
         ).firstValue.map { try RunID($0) }
     }
 

@@ -88,7 +88,7 @@ struct WebIdentityCredentials: CredentialSource {
         guard reply.isSuccess else {
             let fault = S3Fault(reply.body)
             var error = ObjectStoreError.credentials(
-                name, fault.map { "STS says: \($0.message)" } ?? "STS gives no reason",
+                name, fault.map { "STS reports: \($0.message)" } ?? "STS reports no reason",
                 isRetryable: reply.status >= 500 || reply.status == 429 || fault?.code == "IDPCommunicationError",
                 hint: "check AWS_ROLE_ARN, its trust policy, and the token in AWS_WEB_IDENTITY_TOKEN_FILE")
             error.status = reply.status

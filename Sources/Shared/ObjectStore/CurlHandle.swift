@@ -255,7 +255,7 @@ private final class ReplyCollector {
 /// A transfer without a complete answer.
 struct CurlError: Error {
     /// The answer exceeds the limit of the request.
-    static let replyTooLong = CurlError(CURLE_FILESIZE_EXCEEDED, detail: "the answer is longer than it may be")
+    static let replyTooLong = CurlError(CURLE_FILESIZE_EXCEEDED, detail: "the answer exceeds its size limit")
 
     let code: CURLcode
     let detail: String

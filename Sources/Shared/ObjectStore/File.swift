@@ -182,7 +182,7 @@ extension ObjectStoreError {
         case ENOSPC, EDQUOT:
             kind = .noSpace
             isRetryable = true
-            hint = "make room on the device of BDA_OUTPUT; `bda-coordinator clean` removes what no run needs"
+            hint = "make room on the device of BDA_OUTPUT; `bda-coordinator clean` removes files that no run needs"
         case EACCES, EPERM, EROFS:
             kind = .accessDenied
             hint = "allow this process to write in BDA_OUTPUT"

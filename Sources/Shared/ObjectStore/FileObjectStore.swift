@@ -27,7 +27,7 @@ struct FileObjectStore: ObjectStore {
         guard directory.hasPrefix("/"), !directory.utf8.contains(0) else {
             throw ObjectStoreError(
                 .invalidKey, "open", directory, reason: "it is not an absolute path",
-                hint: "give BDA_OUTPUT as file:///directory")
+                hint: "set BDA_OUTPUT to file:///directory")
         }
         root = directory.pathComponents.map { "/" + $0 }.joined()
         do throws(InvalidKey) {

@@ -9,7 +9,7 @@ extension ObjectStoreError {
         switch error.code {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY:
             kind = .unreachable
-            hint = "the host name is unknown: check BDA_S3_ENDPOINT and BDA_S3_REGION, and at the pod's DNS"
+            hint = "the host name is unknown: check BDA_S3_ENDPOINT and BDA_S3_REGION, and the pod's DNS"
         case CURLE_COULDNT_CONNECT:
             kind = .unreachable
             hint = "no server answers: check BDA_S3_ENDPOINT, firewalls and the proxy settings"
@@ -29,7 +29,7 @@ extension ObjectStoreError {
                 ? "the certificate has other names: check BDA_S3_ENDPOINT and BDA_S3_PATH_STYLE"
                 : error.detail.contains("expired")
                     ? "the store's certificate has to be renewed"
-                    : "give the store's certificate authority in AWS_CA_BUNDLE (a PEM file)"
+                    : "set AWS_CA_BUNDLE to a PEM file of the store's certificate authority"
         case CurlError.replyTooLong.code:
             kind = .badReply
             isRetryable = false
@@ -114,7 +114,7 @@ extension ObjectStoreError {
         case "InvalidTag":
             return (.refused, false, "check BDA_S3_TAGS")
         case "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull":
-            return (.noSpace, true, "make room in the store; `bda-coordinator clean` removes what no run needs")
+            return (.noSpace, true, "make room in the store; `bda-coordinator clean` removes files that no run needs")
         case .some(let code) where code.hasPrefix("KMS."):
             return (.refused, false, "check BDA_S3_KMS_KEY_ID and the key's policy")
         default:

@@ -119,7 +119,9 @@ package struct S3Configuration: Sendable {
             }
             tags.append((parts[0], parts[1]))
         }
-        if tags.count > 10 { settings.refuse(ObjectStoreSetting.tags.name, problem: "\(tags.count) tags, S3 takes 10") }
+        if tags.count > 10 {
+            settings.refuse(ObjectStoreSetting.tags.name, problem: "\(tags.count) tags, S3 accepts 10")
+        }
         let pairs = tags.map { "\(PercentEncoding.encode($0.key))=\(PercentEncoding.encode($0.value))" }
         return [("x-amz-tagging", pairs.joined(separator: "&"))]
     }

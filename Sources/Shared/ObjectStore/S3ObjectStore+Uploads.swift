@@ -114,7 +114,7 @@ extension S3ObjectStore {
         let root = XMLElement.parse(reply.body)
         guard root?.name == "CompleteMultipartUploadResult" else {
             throw ObjectStoreError(
-                .badReply, "complete", uri(forKey: key), reason: "the answer does not say that it is complete",
+                .badReply, "complete", uri(forKey: key), reason: "the answer does not confirm the completion",
                 isRetryable: true)
         }
         let stated = ObjectInfo(

@@ -104,10 +104,10 @@ struct S3ObjectStore: ObjectStore {
             let reply = try await client.send(request)
             let info = try info(key, reply)
             guard info.size == reply.body.count else {
-                throw mismatch("get", key, "\(info.size) bytes were announced, \(reply.body.count) came")
+                throw mismatch("get", key, "\(info.size) bytes were announced, \(reply.body.count) were received")
             }
             guard info.sha256 == nil || info.sha256 == SHA256.hash(reply.body) else {
-                throw mismatch("get", key, "the bytes that came have another SHA-256 than the object")
+                throw mismatch("get", key, "the received bytes have another SHA-256 than the object")
             }
             return StoredObject(bytes: reply.body, info: info)
         } catch let error as ObjectStoreError where error.status == 404 && error.s3Code != "NoSuchBucket" {
@@ -133,7 +133,7 @@ struct S3ObjectStore: ObjectStore {
             throw error.explaining(.preconditionFailed, "the object was replaced")
         }
         guard buffer.count == end - offset else {
-            throw mismatch("read", object.key, "\(end - offset) bytes were asked for, \(buffer.count) came")
+            throw mismatch("read", object.key, "\(end - offset) bytes were requested, \(buffer.count) were received")
         }
     }
 

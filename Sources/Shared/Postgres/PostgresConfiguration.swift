@@ -38,7 +38,7 @@ package struct PostgresConfiguration: Sendable {
         // With these modes libpq continues without encryption if the certificate is refused.
         if sslRootCertificate != nil, ["disable", "allow", "prefer"].contains(sslMode) {
             settings.refuse(
-                PostgresSetting.sslRootCertificate.name, problem: "protects nothing with BDA_DB_SSLMODE=\(sslMode)",
+                PostgresSetting.sslRootCertificate.name, problem: "has no effect with BDA_DB_SSLMODE=\(sslMode)",
                 hint: "set BDA_DB_SSLMODE=verify-full")
         }
     }

@@ -65,7 +65,7 @@ package struct PostgresError: ErrorWithExitCode, Sendable, Hashable, CustomStrin
         case "25006":
             "the server is read-only: it is a standby, or default_transaction_read_only is on; check BDA_DB_HOST"
         case "42501" where message.contains("row-level security"):
-            "an export reads all rows: give the role BYPASSRLS, or drop the policy; where filtered rows are wanted, grant the role a view that selects them, owned by a role with BYPASSRLS, and read that"
+            "an export reads all rows: give the role BYPASSRLS, or drop the policy; if filtered rows are intended, grant the role a view that selects them, owned by a role with BYPASSRLS, and read that"
         case "42501": "give the role the rights that deploy/postgres/role.sql lists"
         case "53100":
             "the database server's disk is full; 'bda-coordinator clean' drops the tables of runs that no view shows"

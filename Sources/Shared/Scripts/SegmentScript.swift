@@ -95,7 +95,7 @@ extension SegmentScript {
                     header.problem("reads", "a precheck runs before the run's tables exist: write @reads vault"))
             case (.vault, .postcheck), (.vault, .history):
                 problems.append(
-                    header.problem("reads", "a \(kind.rawValue) reads what the run wrote: write @reads run"))
+                    header.problem("reads", "a \(kind.rawValue) reads tables of the run: write @reads run"))
             default: break
             }
         }

@@ -193,7 +193,7 @@ extension Relations {
                 )
             case .trusted:
                 warnings.append(
-                    "\(file): the function \(item.name)\(place) is IMMUTABLE and in \(item.schema), so it is taken to read no table; none would be locked"
+                    "\(file): the function \(item.name)\(place) is IMMUTABLE and in \(item.schema), so it is assumed to read no table, and none would be locked"
                 )
             }
         }
