@@ -29,7 +29,6 @@ final class RunningJob: Sendable {
     /// Notes that the lease was renewed.
     func holdLease(until end: ContinuousClock.Instant) { state.withLock { $0.leaseEnd = end } }
 
-    /// Whether the lease has run out.
     var isLeaseOver: Bool { state.withLock { $0.leaseEnd <= ContinuousClock.now } }
 
     /// Nil if the attempt was not stopped.
@@ -83,7 +82,6 @@ final class RowProgress: Sendable {
     func set(_ rows: Int) { count.store(rows, ordering: .relaxed) }
 }
 
-/// The running attempts of this worker.
 final class RunningJobs: Sendable {
     private struct State {
         var jobs: [ObjectIdentifier: RunningJob] = [:]

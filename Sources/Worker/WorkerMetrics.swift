@@ -2,7 +2,6 @@ import JobModel
 import Metrics
 import Ledger
 
-/// The metrics of a worker.
 struct WorkerMetrics: Sendable {
     let registry: MetricsRegistry
     let takeovers: Counter

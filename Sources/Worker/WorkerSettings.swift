@@ -8,7 +8,6 @@ import ProgramSettings
 import Settings
 import Timing
 
-/// The settings of a worker, checked.
 struct WorkerSettings: Sendable {
     var clientID: String
     var environment: String

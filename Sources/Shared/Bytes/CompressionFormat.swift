@@ -35,7 +35,6 @@ package struct CompressionError: Error, Sendable, Hashable, CustomStringConverti
     /// The text of the library, if it reported the fault.
     package let reason: String
 
-    /// Always false.
     package var isRetryable: Bool { false }
 
     /// Holds no data.

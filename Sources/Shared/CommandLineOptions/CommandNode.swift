@@ -53,7 +53,6 @@ extension CommandNode {
         return Self.wrapped(words, first: start, indent: min(start.count + 1, 24))
     }
 
-    /// The text of `--help`.
     var helpText: String {
         let configuration = type.configuration
         var text = configuration.abstract + "\n\n" + usageText

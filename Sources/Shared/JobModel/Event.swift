@@ -180,7 +180,6 @@ package struct JobFailed: EventBody {
     /// SQLSTATE, S3 code or a code of the worker.
     package var code: String
     package var message: String
-    /// What the operator can do.
     package var hint: String?
     /// The earliest time of the next attempt, RFC 3339.
     package var retryAt: String?
@@ -206,7 +205,6 @@ package struct JobFailed: EventBody {
 /// A run has begun.
 package struct RunStarted: EventBody {
     package static let type = "bda.run.started.v1"
-    /// The systems of the run.
     package var systems: [String]
     /// The number of customer buckets.
     package var partitionCount: Int
@@ -227,7 +225,6 @@ package struct RunStarted: EventBody {
 
 /// A run is complete: consumers may load the files that the manifest names.
 package struct RunCompleted: EventBody {
-    /// One dataset of the run.
     package struct Dataset: Sendable, Hashable, Codable {
         package var name: SegmentName
         /// The address of the dataset's manifest.
@@ -275,7 +272,6 @@ package struct RunFailed: EventBody {
     /// The exit code of the coordinator.
     package var exitCode: Int
     package var reason: String
-    /// What the operator can do.
     package var hint: String?
     /// At most 20 job ids.
     package var failedJobs: [String]

@@ -24,7 +24,6 @@ package struct DatasetManifest: Sendable, Hashable, Codable {
         }
     }
 
-    /// Bytes and rows.
     package struct Counts: Sendable, Hashable, Codable {
         /// Bytes as stored.
         package var contentLength: Int
@@ -165,7 +164,6 @@ package struct RunManifest: Sendable, Hashable, Codable {
     package var run: RunContext
     /// RFC 3339; data loaded up to this time are included.
     package var cutoff: String
-    /// The systems of the run.
     package var systems: [String]
     /// The number of customer buckets.
     package var partitionCount: Int
@@ -184,7 +182,6 @@ package struct RunManifest: Sendable, Hashable, Codable {
         package var check: SegmentName
         /// Data rows.
         package var rows: Int
-        /// What the operator can do.
         package var hint: String?
 
         package init(check: SegmentName, rows: Int, hint: String?) {

@@ -29,7 +29,6 @@ package struct ObjectLayout: Sendable, Hashable {
         "\(base)/\(dataset.system)/\(dataset.name)/dt=\(businessDate)/run=\(runID)/"
     }
 
-    /// The manifest of one dataset.
     package func manifest(of dataset: SegmentName) -> String { "\(manifestFolder)\(dataset).json" }
 
     /// The manifest over all datasets of the run.
@@ -62,7 +61,6 @@ package struct ObjectLayout: Sendable, Hashable {
     }
 }
 
-/// The compression of parts.
 package enum Compression: String, Sendable, Hashable, Codable, CaseIterable {
     case none, gzip, zstd
 

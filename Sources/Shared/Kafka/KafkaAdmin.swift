@@ -3,7 +3,6 @@ internal import Timing
 internal import CLibRdKafka
 package import Logging
 
-/// The definition of a topic.
 package struct KafkaTopicDefinition: Sendable, Hashable {
     package let name: String
     /// At least 1.

@@ -121,7 +121,6 @@ extension KafkaConfiguration {
         let hint: String?
     }
 
-    /// The setting of the property `name`.
     static func setting(of name: String) -> String {
         "BDA_KAFKA_" + String(name.uppercased().map { $0 == "." ? "_" : $0 })
     }

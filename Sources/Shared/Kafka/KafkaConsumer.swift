@@ -30,7 +30,6 @@ package actor KafkaConsumer: Service {
     /// The assignment of this member and its figures.
     package private(set) var state = State()
 
-    /// Figures of one consumer.
     package struct State: Sendable, Hashable {
         /// The partitions that this member reads.
         package internal(set) var assignment: [KafkaPartition] = []

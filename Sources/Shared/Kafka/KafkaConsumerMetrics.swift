@@ -1,6 +1,5 @@
 internal import Metrics
 
-/// The metrics of one consumer.
 struct KafkaConsumerMetrics: Sendable {
     let rebalances: Counter
     let lostAssignments: Counter

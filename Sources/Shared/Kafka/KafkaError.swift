@@ -25,7 +25,6 @@ package struct KafkaError: ErrorWithExitCode, Sendable, Hashable, CustomStringCo
     package let cause: String
     /// Whether the client cannot be used any more and must be created again.
     package let isFatal: Bool
-    /// What the operator can do.
     package let hint: String?
 
     init(code: Code, action: String, cause: String? = nil, isFatal: Bool = false, hint: String? = nil) {

@@ -2,7 +2,6 @@ internal import CLibRdKafka
 
 /// The loaded librdkafka, which may be newer than the one at build time.
 package enum KafkaLibrary {
-    /// A release of librdkafka.
     package struct Version: Sendable, Hashable, Comparable, CustomStringConvertible {
         package let major: Int
         package let minor: Int

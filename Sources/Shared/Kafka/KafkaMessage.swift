@@ -17,7 +17,6 @@ package struct KafkaHeader: Sendable, Hashable {
     package var text: String? { String(validating: value, as: UTF8.self) }
 }
 
-/// A message to send.
 package struct KafkaMessage: Sendable, Hashable {
     /// The topic must exist.
     package var topic: String

@@ -5,7 +5,6 @@ package struct Finding: Sendable, Hashable {
     package var segment: SegmentName
     /// The consequence of violating rows.
     package var severity: Severity
-    /// What the operator can do.
     package var hint: String?
     /// The number of all violating rows.
     package var rows: Int

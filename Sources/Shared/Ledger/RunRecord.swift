@@ -27,7 +27,6 @@ package struct RunRecord: Sendable, Hashable {
     /// The snapshot that vault-reading jobs import.
     package var snapshotID: String?
     package var reason: String?
-    /// What the operator can do.
     package var hint: String?
     /// The exit code of the coordinator.
     package var exitCode: Int?

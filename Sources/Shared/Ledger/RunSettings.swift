@@ -21,7 +21,6 @@ package struct RunSettings: Sendable, Hashable, Codable {
     /// The pause after the first failed attempt; it doubles up to `retryMaxSeconds`.
     package var retryBaseSeconds: Int
     package var retryMaxSeconds: Int
-    /// The longest duration of one attempt.
     package var jobTimeoutSeconds: Int
 
     package init(

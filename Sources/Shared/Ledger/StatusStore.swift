@@ -73,7 +73,6 @@ package struct JobStatus: Sendable, Hashable {
     /// SQLSTATE, S3 code or a code of this program.
     package var code: String?
     package var message: String?
-    /// What the operator can do.
     package var hint: String?
     /// Seconds until the lease runs out; negative after its end.
     package var leaseSeconds: Double?

@@ -58,7 +58,6 @@ package enum LogKey: String, Sendable, Hashable, CaseIterable {
     /// The text of another program or library, unchanged.
     case detail
     case error
-    /// What the operator can do.
     case hint
 
     /// Whether JSON lines hold this key's value as a number.

@@ -1,6 +1,5 @@
 import BlockingIO
 
-/// The format of a log line.
 package enum LogFormat: String, Sendable, Hashable, CaseIterable {
     /// Time, level, label, message, `key=value`.
     case text

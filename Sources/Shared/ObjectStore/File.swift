@@ -89,7 +89,6 @@ final class File {
         }
     }
 
-    /// The current status of the file.
     func status() throws(ObjectStoreError) -> FileStatus {
         var raw = stat()
         guard fstat(descriptor, &raw) == 0 else { throw fault(errno) }
@@ -173,7 +172,6 @@ struct FileStatus {
 }
 
 extension ObjectStoreError {
-    /// A failed system call.
     init(errno code: Int32, _ operation: String, _ subject: String) {
         let kind: Kind
         var isRetryable = false

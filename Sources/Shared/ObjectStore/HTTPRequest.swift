@@ -98,7 +98,6 @@ struct HTTPServer: Sendable, Hashable {
     }
 }
 
-/// An HTTP answer.
 struct HTTPReply: Sendable {
     var status: Int
     /// By lower-case name; the last value of a repeated header.

@@ -67,7 +67,6 @@ package protocol ObjectStore: Sendable {
 }
 
 extension ObjectStore {
-    /// `put` of an array.
     package func put(_ key: String, bytes: [UInt8], options: WriteOptions) async throws -> ObjectInfo {
         try await put(key, bytes: ByteBuffer(bytes), options: options)
     }
@@ -118,7 +117,6 @@ package protocol ObjectUpload: Sendable {
     func abort() async throws
 }
 
-/// The condition of a write.
 package enum WriteCondition: Sendable, Hashable {
     /// An existing object is replaced.
     case none

@@ -61,7 +61,6 @@ extension S3ObjectStore {
         return id
     }
 
-    /// Sends one piece.
     func uploadPiece(_ key: String, uploadID: String, number: Int, bytes: ByteBuffer) async throws -> S3Upload.Piece {
         let digest = try await client.sha256(of: bytes)
         var request = S3Request(method: .put, operation: "upload piece \(number) of", key: key, body: bytes)

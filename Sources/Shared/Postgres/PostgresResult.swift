@@ -32,7 +32,6 @@ package struct PostgresResult: Sendable {
     package var firstValue: String? { rows.first?.first ?? nil }
 }
 
-/// One row of a result.
 package struct PostgresRecord: Sendable {
     private let index: [String: Int]
     private let values: [String?]

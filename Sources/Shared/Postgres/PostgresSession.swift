@@ -15,7 +15,6 @@ import Glibc
 package actor PostgresSession {
     /// The server process of a session, distinct also after its pid was given to another process.
     package struct Backend: Sendable, Hashable {
-        /// The process id.
         package let pid: Int
         /// `pg_stat_activity.backend_start`, as text.
         package let start: String

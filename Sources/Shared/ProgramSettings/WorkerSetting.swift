@@ -1,6 +1,5 @@
 package import Settings
 
-/// The settings of a worker.
 package enum WorkerSetting {
     package static let workerID = Setting(
         "BDA_WORKER_ID", .name, whenUnset: "host name and process id",

@@ -90,7 +90,6 @@ package struct ScriptText: Sendable {
     private let statements: [[SQLToken]]
 
     var tokenStatements: [[SQLToken]] { statements }
-    /// All comments before the first statement.
     let leadingComments: [(line: Int, text: String)]
 
     /// Splits the text and collects the problems of its tokens.

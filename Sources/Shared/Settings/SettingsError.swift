@@ -2,13 +2,11 @@ package import CommandLineOptions
 
 /// All problems of the settings. `description` is safe to log: it holds no secret's value.
 package struct SettingsError: ErrorWithExitCode, Sendable, Hashable {
-    /// One problem of one setting.
     package struct Problem: Sendable, Hashable, CustomStringConvertible {
         /// The environment variable, or the option that replaces it.
         package let setting: String
         /// The cause and the allowed values.
         package let problem: String
-        /// What the operator can do.
         package let hint: String?
 
         /// One line: setting, problem, hint.

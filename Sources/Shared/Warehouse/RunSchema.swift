@@ -55,7 +55,6 @@ package struct RunSchema: Sendable {
         ]
     }
 
-    /// Creates missing permanent tables.
     package static func createPermanent(_ tables: [TableScript], in session: PostgresSession) async throws {
         for table in tables where table.isPermanent {
             let text = try table.text.statements(with: ScriptParameters.none).joined(separator: ";\n")
