@@ -11,7 +11,7 @@ import Scripts
 import Settings
 import Timing
 
-/// What a command needs of its environment, read once and checked as a whole before anything is started.
+/// The settings and the logger of a command. All settings are read and validated once, before anything is started.
 struct CommandContext: Sendable {
     var settings: CoordinatorSettings
     var kafka: KafkaConfiguration?
@@ -19,7 +19,7 @@ struct CommandContext: Sendable {
     var logFormat: LogFormat
     var logger: Logger
 
-    /// What a command uses; what it does not use is not asked for.
+    /// The services that a command uses; the settings of other services are not required.
     struct Needs: OptionSet {
         let rawValue: Int
         static let kafka = Needs(rawValue: 1)
@@ -45,16 +45,16 @@ struct CommandContext: Sendable {
         self.logger = logger
     }
 
-    /// How brokers know this process.
+    /// The client id under which this process connects to brokers.
     static let kafkaClientID = "bda-coordinator/\(processName)"
 
-    /// Host and process, as the ledger and brokers know them.
+    /// Host name and process id, as recorded in the ledger and at the brokers.
     static let processName = "\(ProcessInfo.processInfo.hostName)/\(ProcessInfo.processInfo.processIdentifier)"
 
-    /// The scripts, checked.
+    /// Reads and validates the scripts.
     func scripts() throws -> ScriptSet { try ScriptSet(folders: settings.scriptsFolders) }
 
-    /// A session for a short piece of work.
+    /// Opens a session for `body` and closes it afterwards.
     func withSession<Value: Sendable>(
         _ body: (PostgresSession) async throws -> Value
     ) async throws -> Value {
@@ -76,7 +76,7 @@ struct CommandContext: Sendable {
         }
     }
 
-    /// The date, checked: not in the future, and not before its cut-off.
+    /// Parses a business date; the default is yesterday. Throws if the date has not ended yet.
     func businessDate(_ given: String?) throws -> BusinessDate {
         let now = Date()
         let yesterday = settings.yesterday(at: now)
@@ -95,18 +95,18 @@ struct CommandContext: Sendable {
         return date
     }
 
-    /// Throws while loads for the date may still come.
+    /// Throws before the cut-off of the date, because loads for it may still arrive.
     func checkCutoff(of date: BusinessDate) throws {
         let cutoff = settings.cutoff(of: date)
         guard cutoff <= Date() else {
             throw RunFailure(
                 .usage,
-                "the cut-off of \(date) is \(Timestamp.text(of: cutoff)), which has not passed yet: loads may still come",
-                hint: "run after it, or change BDA_CUTOFF_TIME")
+                "the cut-off of \(date) is \(Timestamp.text(of: cutoff)), which has not passed yet: loads may still arrive",
+                hint: "run the date after its cut-off, or change BDA_CUTOFF_TIME")
         }
     }
 
-    /// The systems to run: those given, or all that are configured. Throws for one that no script knows.
+    /// Returns the systems to run: the given ones, or all configured ones. Throws if a system has no scripts.
     func systems(_ given: String?, of scripts: ScriptSet) throws -> [String] {
         let chosen =
             given.map { $0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } } ?? settings.systems
@@ -118,7 +118,7 @@ struct CommandContext: Sendable {
                 unknown.isEmpty
                     ? "\(source) names no system" : "\(source): unknown system '\(unknown.joined(separator: "', '"))'",
                 hint:
-                    "the scripts know \(scripts.systems.sorted().joined(separator: ", ")); oibl runs by itself when all it needs are chosen"
+                    "the systems with scripts are \(scripts.systems.sorted().joined(separator: ", ")); oibl runs if all systems that it needs are selected"
             )
         }
         return Array(Set(chosen)).sorted()
@@ -126,7 +126,8 @@ struct CommandContext: Sendable {
 }
 
 extension AsyncParsableCommand {
-    /// Runs a command's work: what goes wrong is said on standard error, with a hint, and becomes the exit code.
+    /// Runs the work of a command. Writes an error and its hint to standard error, and exits with the error's exit
+    /// code.
     func reportingFailures(_ work: () async throws -> Void) async throws {
         do {
             try await work()

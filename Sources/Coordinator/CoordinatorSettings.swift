@@ -7,7 +7,7 @@ import Postgres
 import ProgramSettings
 import Settings
 
-/// The settings of a coordinator, checked.
+/// The validated settings of a coordinator.
 struct CoordinatorSettings: Sendable {
     var clientID: String
     var deployment: String
@@ -81,7 +81,7 @@ struct CoordinatorSettings: Sendable {
     /// The default business date: yesterday in the time zone.
     func yesterday(at now: Date) -> BusinessDate { localDate(of: now).adding(days: -1) }
 
-    /// The instant up to which loads for the date count: the cut-off time of the day after it.
+    /// The instant up to which loads count for the date: the cut-off time of the following day.
     func cutoff(of date: BusinessDate) -> Date { instant(of: cutoffTime, on: date.adding(days: 1)) }
 
     /// The instant by which the date's run should have ended; nil without `BDA_DEADLINE`.
@@ -97,13 +97,13 @@ struct CoordinatorSettings: Sendable {
         calendar.timeZone = timeZone
         let components = DateComponents(
             year: date.year, month: date.month, day: date.day, hour: time.hour, minute: time.minute)
-        // A time that summer time skips is taken as the one after the gap; the calendar always finds one.
+        // A local time that daylight saving time skips becomes the time after the gap, so the result is never nil.
         return calendar.date(from: components)!
     }
 }
 
 extension CoordinatorSettings {
-    /// What a run that begins now is fixed to.
+    /// The settings that a new run keeps until its end.
     func runSettings(partitionCount: Int, output: String) -> RunSettings {
         RunSettings(
             partitionCount: partitionCount, rowsPerPart: maximumRowsPerFile, uploadPieceBytes: uploadPartBytes,

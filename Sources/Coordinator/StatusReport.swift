@@ -4,7 +4,7 @@ import Ledger
 import Postgres
 import Warehouse
 
-/// What `status` shows.
+/// The report that `status` prints.
 struct StatusReport: Sendable {
     var clientID: String
     var environment: String
@@ -14,7 +14,7 @@ struct StatusReport: Sendable {
     var jobs: [JobStatus] = []
     var figures: [DatasetFigures] = []
     var activeWorkers = 0
-    /// Schemas of ended runs that no view shows, and that could not be dropped yet.
+    /// Schemas of ended runs that no view references and that have not been dropped yet.
     var supersededSchemas: [String] = []
 
     static func read(
@@ -56,8 +56,8 @@ struct StatusReport: Sendable {
             lines.append(
                 "Kafka: unreachable since \(since); "
                     + (run.state.isPublished
-                        ? "the files are complete, and run.completed is sent when it is back"
-                        : "idle workers take the jobs from the ledger, so the run goes on, a little slower"))
+                        ? "the files are complete, and run.completed is sent when Kafka is reachable again"
+                        : "idle workers take the jobs from the ledger, so the run continues, slightly slower"))
         }
         if let waitingFor = run.waitingFor, !run.state.isFinal { lines.append("waiting: \(waitingFor)") }
         if let reason = run.reason { lines.append("reason: \(reason)") }
@@ -65,17 +65,17 @@ struct StatusReport: Sendable {
         if !jobs.isEmpty, !run.state.isFinal || run.state == .failed {
             lines.append(
                 TextTable(
-                    header: ["segment", "partition", "state", "attempt", "worker", "seconds", "rows", "why"],
+                    header: ["segment", "partition", "state", "attempt", "worker", "seconds", "rows", "message"],
                     rows: jobs.map { job in
                         [
                             job.jobID.segment.description, "\(job.jobID.partition)", job.state.rawValue,
                             "\(job.attempt)",
                             job.workerID ?? "", String(Int(job.seconds)), job.rowsSoFar.map { "\($0)" } ?? "",
-                            job.message ?? ((job.leaseSeconds ?? 1) < 0 ? "lease ran out" : ""),
+                            job.message ?? ((job.leaseSeconds ?? 1) < 0 ? "lease expired" : ""),
                         ]
                     }, numeric: [1, 3, 5, 6]
                 ).text(indent: 2, maximumWidth: 120))
-            // Whole, because the table cuts texts off: what keeps an open run from going on.
+            // The table truncates long messages; those that explain why an open run waits are repeated in full.
             for job in jobs.filter({ $0.message != nil }).prefix(run.state.isFinal ? 0 : 3) {
                 lines.append("\(job.jobID.segment) partition \(job.jobID.partition): \(job.message ?? "")")
                 if let hint = job.hint { lines.append("hint: \(hint)") }
@@ -97,23 +97,23 @@ struct StatusReport: Sendable {
         return lines.joined(separator: "\n")
     }
 
-    /// What its coordinator noted, while there is one.
+    /// Start of the Kafka outage that the coordinator recorded; nil if the run has ended.
     private var kafkaOutage: String? { run.flatMap { $0.state.isFinal ? nil : $0.kafkaUnreachableSince } }
 
-    /// A command.
+    /// The command that the operator should run next.
     private var next: String {
         guard let run else { return "bda-coordinator run" + (businessDate.map { " --date \($0)" } ?? "") }
         switch run.state {
-        case .closed: return "nothing to do; bda-coordinator run --date \(run.businessDate) --new runs it again"
+        case .closed: return "nothing to do; bda-coordinator run --date \(run.businessDate) --new runs the date again"
         case .failed, .cancelled: return "bda-coordinator run --date \(run.businessDate)"
         case .published where kafkaOutage != nil:
             return
-                "bring Kafka back: bda-coordinator run --date \(run.businessDate) waits for it, or goes on with the run"
+                "restore Kafka: bda-coordinator run --date \(run.businessDate) waits for Kafka, or continues the run"
         case .running where counts.running == 0 && counts.ready > 0 && activeWorkers == 0:
-            return "start bda-worker: \(counts.ready) jobs are ready, no active workers"
+            return "start bda-worker: \(counts.ready) jobs ready, no active workers"
         default:
             return
-                "bda-coordinator status --date \(run.businessDate) --watch; if its coordinator is gone: bda-coordinator run --date \(run.businessDate)"
+                "bda-coordinator status --date \(run.businessDate) --watch; if its coordinator has ended: bda-coordinator run --date \(run.businessDate)"
         }
     }
 
@@ -157,7 +157,7 @@ struct StatusReport: Sendable {
         var next: String
     }
 
-    /// The same for programs.
+    /// The report as a JSON object.
     func json() throws -> String {
         let output = Output(
             runID: run?.runID, businessDate: run?.businessDate ?? businessDate, state: run?.state.rawValue,

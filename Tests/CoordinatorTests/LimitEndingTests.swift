@@ -47,7 +47,7 @@ import Ledger
         Row(
             what: "a message that no topic takes", error: KafkaError(code: .messageTooLarge, action: "send"),
             exitCode: .usage, leavesRunOpen: false, hint: "max.message.bytes"),
-        Row(what: "a signal", error: CancellationError(), exitCode: .interrupted, hint: "goes on"),
+        Row(what: "a signal", error: CancellationError(), exitCode: .interrupted, hint: "continues"),
     ]
 
     @Test(arguments: rows)

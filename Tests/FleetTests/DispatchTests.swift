@@ -90,7 +90,7 @@ extension WholeSystem {
                 let waiting = try fleet.coordinator(["status", "--json"], settings: brokers)
                 try await waiting.succeeds()
                 #expect(waiting.outputText.contains("\"kafka_unreachable_since\":\"20"), waiting.report)
-                #expect(waiting.outputText.contains("bring Kafka back"), waiting.report)
+                #expect(waiting.outputText.contains("restore Kafka"), waiting.report)
                 #expect(run.ending == nil)
 
                 try await kafka.start()

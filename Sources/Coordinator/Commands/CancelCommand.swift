@@ -3,7 +3,6 @@ import JobModel
 import Ledger
 import Settings
 
-/// `cancel`.
 struct CancelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cancel",
@@ -35,7 +34,8 @@ struct CancelCommand: AsyncParsableCommand {
                     .usage, "there is no open run of \(businessDate)", hint: "see 'bda-coordinator status'")
             }
             let answer = try await ledger.runs.cancel(
-                run.runID, by: "cancel", exitCode: Int(ExitCode.dateHeld.rawValue), reason: "cancelled by a person")
+                run.runID, by: "cancel", exitCode: Int(ExitCode.dateHeld.rawValue),
+                reason: "cancelled with 'bda-coordinator cancel'")
             await ledger.close()
             guard let answer, answer.isCancelled else {
                 throw Self.refusal(of: run.runID, state: answer?.state ?? run.state, date: date)
@@ -46,11 +46,11 @@ struct CancelCommand: AsyncParsableCommand {
 
     private static func refusal(of runID: RunID, state: RunState, date: String) -> RunFailure {
         if state.isFinal, state != .closed {
-            return RunFailure(.usage, "run \(runID) has ended already: it is \(state.rawValue)")
+            return RunFailure(.usage, "run \(runID) has already ended: its state is \(state.rawValue)")
         }
         return RunFailure(
             .usage,
-            "run \(runID) is \(state.isPublished ? "published already" : "being published"), and was not changed",
+            "run \(runID) is \(state.isPublished ? "already published" : "being published"), and was not changed",
             hint: "finish it with 'bda-coordinator run --date \(date)', then run the date again with --new")
     }
 }

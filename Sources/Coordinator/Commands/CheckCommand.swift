@@ -9,15 +9,14 @@ import Settings
 import Timing
 import Warehouse
 
-/// `check`.
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Checks settings, script headers and the job graph, and, with a database, plans every script.",
         discussion: """
             Nothing is changed: with --database the run's tables are created and each script is planned (EXPLAIN) in a
-            transaction that is rolled back. A script is refused if it reads what cannot be locked, or if its result
-            depends on the time or the session.
+            transaction that is rolled back. A script is refused if it reads a relation that cannot be locked, or if
+            its result depends on the time or the session.
 
             EXAMPLES
               bda-coordinator check              headers and graph
@@ -70,7 +69,7 @@ struct CheckCommand: AsyncParsableCommand {
 }
 
 extension CommandContext {
-    /// A run that is in no ledger, for a trial.
+    /// Returns a run for a trial; the ledger does not record it.
     func tryRun(date: BusinessDate, partitions: Int) -> RunRecord {
         var generator = SystemRandomNumberGenerator()
         let now = Date()

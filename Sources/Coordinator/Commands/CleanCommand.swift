@@ -9,7 +9,6 @@ import Settings
 import Timing
 import Warehouse
 
-/// `clean`.
 struct CleanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clean",
@@ -25,7 +24,7 @@ struct CleanCommand: AsyncParsableCommand {
               BDA_RETENTION_DAYS=400 bda-coordinator clean --apply
             """)
 
-    @Flag(help: "Remove it; without this option, only show what would be removed.")
+    @Flag(help: "Remove the listed items; without this option they are only listed.")
     var apply = false
 
     mutating func run() async throws {
@@ -46,7 +45,7 @@ struct CleanCommand: AsyncParsableCommand {
     }
 }
 
-/// Finds and, if it is applied, removes. Each step prints what it removes and returns how many things those are.
+/// Finds outdated items, and removes them if `isApplied` is set. Each step prints its items and returns their number.
 private struct Cleaner {
     let settings: CoordinatorSettings
     let store: any ObjectStore
@@ -55,8 +54,8 @@ private struct Cleaner {
 
     private var verb: String { isApplied ? "removed" : "would remove" }
 
-    /// The schemas of ended runs that no view shows. One that a reader holds, and one whose run the ledger does not know,
-    /// stay and are named.
+    /// Removes the schemas of ended runs that no view references. A schema that a reader has locked, and a schema whose
+    /// run is not in the ledger, are kept and listed.
     func removeSchemas(in session: PostgresSession) async throws -> Int {
         var count = 0
         for runID in try await SupersededSchemas.found(
@@ -68,18 +67,18 @@ private struct Cleaner {
                 count += 1
             } catch let error as PostgresError where error.sqlState == "55P03" {
                 let readers = try await RunSchema.readers(schema: runID.schemaName, in: session)
-                print("schema: \(runID.schemaName) stays, held by \(readers.joined(separator: "; "))")
+                print("schema: \(runID.schemaName) is kept, because it is locked by \(readers.joined(separator: "; "))")
             }
         }
         for runID in try await RunSchema.existing(in: session) where try await ledger.runs.run(runID) == nil {
             print(
-                "schema: \(runID.schemaName) stays, because the ledger does not know its run; if it is not needed: DROP SCHEMA \(runID.schemaName) CASCADE"
+                "schema: \(runID.schemaName) is kept, because its run is not in the ledger; if the schema is not needed: DROP SCHEMA \(runID.schemaName) CASCADE"
             )
         }
         return count
     }
 
-    /// The files of runs that failed or were cancelled, and everything about runs that are too old.
+    /// Removes the files of failed and cancelled runs, and the files and ledger rows of runs past the retention period.
     func removeRuns() async throws -> Int {
         let newest = try await ledger.runs.newestPublishedDate(
             clientID: settings.clientID, environment: settings.deployment)
@@ -90,7 +89,7 @@ private struct Cleaner {
             guard isTooOld || !run.state.isPublished else { continue }
             let named = try await runNamed(by: run.layout.latestOfDate)
             if named == run.runID {
-                // Whoever follows the date's latest must find all of its files, or no latest.
+                // A consumer of the date's latest.json must find all of its files, or no latest.json.
                 guard isTooOld else { continue }
                 if isApplied { try await store.delete(run.layout.latestOfDate) }
             }
@@ -107,7 +106,7 @@ private struct Cleaner {
         return count
     }
 
-    /// Uploads that were never finished: of ended runs, and those that were begun more than a day ago.
+    /// Aborts unfinished uploads of ended runs, and those that were started more than a day ago.
     func removeUploads() async throws -> Int {
         let dayAgo = Date(timeIntervalSinceNow: -86_400)
         var count = 0
@@ -116,7 +115,7 @@ private struct Cleaner {
             let run = if let runID { try await ledger.runs.run(runID) } else { nil as RunRecord? }
             guard run?.state.isFinal ?? false || upload.startedAt < dayAgo else { continue }
             if isApplied { try await store.abort(upload) }
-            print("upload: \(verb) \(upload.key), begun \(Timestamp.text(of: upload.startedAt))")
+            print("upload: \(verb) \(upload.key), started \(Timestamp.text(of: upload.startedAt))")
             count += 1
         }
         return count
@@ -129,7 +128,8 @@ private struct Cleaner {
             .runID
     }
 
-    /// A run's keys, manifests first, so that an interrupted removal leaves no manifest of missing files.
+    /// Returns the object keys of a run. Manifests come first, so an interrupted removal leaves no manifest of missing
+    /// files.
     private func keys(of run: RunRecord) async throws -> [String] {
         let datasets = try await ledger.runs.scripts(of: run.runID).map(\.script.segment).filter { $0.kind == .archive }
         var keys: [String] = []

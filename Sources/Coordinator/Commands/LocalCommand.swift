@@ -5,15 +5,15 @@ import Logging
 import ObjectStore
 import Settings
 
-/// `local`.
 struct LocalCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "local",
         abstract:
             "Runs a business date on this machine alone: an embedded broker and worker processes.",
         discussion: """
-            The same coordinator and the same bda-worker as in production; only Kafka is librdkafka's in-process mock cluster,
-            which keeps nothing. The output is a folder or a bucket. The database is the one of BDA_DB_*.
+            The coordinator and bda-worker are the same as in production. Kafka is replaced by librdkafka's mock cluster
+            in this process, which stores nothing on disk. The output is a folder or a bucket. The BDA_DB_* settings name
+            the database.
 
             EXAMPLES
               bda-coordinator local --workers 2 --output out
@@ -44,11 +44,11 @@ struct LocalCommand: AsyncParsableCommand {
         let options = RunOptions(date: date, systems: systems, partitions: partitions, isNew: new, takesOver: false)
         try await reportingFailures {
             guard (1...64).contains(workers) else {
-                throw RunFailure(.usage, "--workers \(workers): allowed are 1 to 64")
+                throw RunFailure(.usage, "--workers \(workers) is not a number from 1 to 64")
             }
             var variables = ProcessInfo.processInfo.environment
             variables["BDA_OUTPUT"] = Self.output(output)
-            // The broker of local mode has its own address and no security.
+            // The mock cluster has an address of its own and neither TLS nor authentication.
             for name in variables.keys where name.hasPrefix("BDA_KAFKA_") { variables[name] = nil }
             let context = try CommandContext([.output], environment: variables)
             if case .files(let folder) = context.output { try Self.create(folder) }
@@ -66,8 +66,8 @@ struct LocalCommand: AsyncParsableCommand {
         }
     }
 
-    /// What BDA_OUTPUT would be for `--output`: an address as it is, so that each store is one and a wrong scheme is refused
-    /// with the allowed ones; anything else is a folder.
+    /// Returns the value of BDA_OUTPUT for `--output`. A URI is returned unchanged, so that an unknown scheme is
+    /// refused with the list of allowed ones; any other text is a folder.
     static func output(_ text: String) -> String {
         guard !text.contains("://") else { return text }
         return ObjectStoreConfiguration.files(directory: URL(fileURLWithPath: text).standardizedFileURL.path).uri
@@ -78,7 +78,7 @@ struct LocalCommand: AsyncParsableCommand {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
             throw RunFailure(
-                .usage, "--output: unable to make the folder '\(folder)': \(error.localizedDescription)")
+                .usage, "--output: unable to create the folder '\(folder)': \(error.localizedDescription)")
         }
     }
 }

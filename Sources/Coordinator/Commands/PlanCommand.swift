@@ -5,7 +5,6 @@ import Scripts
 import Settings
 import Timing
 
-/// `plan`.
 struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
@@ -50,7 +49,7 @@ struct PlanCommand: AsyncParsableCommand {
                         segment.name.description, segment.kind.rawValue, segment.reads.rawValue,
                         "\(graph.jobCount(of: segment))",
                         graph.needs.filter { $0.segment == segment.name }
-                            .map { "\($0.needs) (\($0.isSamePartition ? "same partition" : "all of it"))" }
+                            .map { "\($0.needs) (\($0.isSamePartition ? "same partition" : "all partitions"))" }
                             .joined(separator: ", "),
                     ]
                 }, numeric: [3])
@@ -63,11 +62,11 @@ struct PlanCommand: AsyncParsableCommand {
 }
 
 extension CommandContext {
-    /// N: the one given, or the setting's.
+    /// Returns the given number of partitions, or that of the settings.
     func partitions(_ given: Int?) throws -> Int {
         guard let given else { return settings.partitions }
         guard (1...1024).contains(given) else {
-            throw RunFailure(.usage, "--partitions \(given): allowed are 1 to 1024")
+            throw RunFailure(.usage, "--partitions \(given) is not a number from 1 to 1024")
         }
         return given
     }

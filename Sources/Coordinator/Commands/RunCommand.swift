@@ -13,7 +13,6 @@ import ServiceLifecycle
 import Settings
 import Warehouse
 
-/// `run`.
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
@@ -62,7 +61,7 @@ struct RunCommand: AsyncParsableCommand {
     }
 }
 
-/// What `run` and `local` are told.
+/// The options of `run` and `local`.
 struct RunOptions: Sendable {
     var date: String?
     var systems: String?
@@ -71,7 +70,7 @@ struct RunOptions: Sendable {
     var takesOver: Bool
 }
 
-/// What is checked before anything is started.
+/// The scripts and the request of a run, validated before anything is started.
 struct CheckedRun: Sendable {
     let scripts: ScriptSet
     let request: RunRequest
@@ -87,17 +86,17 @@ struct CheckedRun: Sendable {
         try context.checkCutoff(of: request.businessDate)
         try await context.checkLedger()
         let tables = scripts.tables
-        // Whether the role may create in report_oibl is a precheck's.
+        // A precheck tests whether the role may create objects in report_oibl.
         try await context.withSession { try await RunSchema.checkReports(tables, schemas: ["bda"], in: $0) }
     }
 }
 
-/// The wiring of a run: connects, runs the steps beside their services, and prints what came of it.
+/// Connects to the servers, runs the steps of a run and their services in one group, and prints the result.
 struct RunProgram: Sendable {
     let context: CommandContext
     let kafka: KafkaConfiguration
     let checked: CheckedRun
-    /// Local mode: runs beside the steps and ends with them.
+    /// Broker and workers of local mode; nil otherwise.
     var fleet: LocalFleet?
 
     func run() async throws {
@@ -112,9 +111,9 @@ struct RunProgram: Sendable {
         let lock = DateLock(clientID: settings.clientID, environment: settings.deployment, businessDate: date)
         if checked.takesOver { try await context.withSession { try await lock.endHolder(on: $0) } }
         let ledger = Ledger(settings.database, purpose: "coordinator ledger") { try await lock.take(on: $0) }
-        // The services' own session: what they wait for never holds the steps back.
+        // The services have a session of their own, so that their statements never delay the steps.
         let services = Ledger(settings.database, purpose: "coordinator services") { try await lock.join($0) }
-        // run.completed names each dataset: those of a large set of scripts need more than a job's message.
+        // run.completed lists every dataset, so it can be much larger than the message of a job.
         let producer = try await KafkaProducer.make(
             configuration: kafka, linger: .zero, maximumMessageBytes: 900_000, logger: logger)
         let messages = RunMessages(producer: producer, topics: settings.topics, logger: logger)
@@ -175,7 +174,7 @@ struct RunProgram: Sendable {
         return figures
     }
 
-    /// Throws when a topic is missing. A broker that cannot be reached ends the command: a run is not begun without one.
+    /// Throws if a topic is missing or the broker is unreachable: no run begins without Kafka.
     private func checkTopics() async throws {
         try await KafkaAdmin.requireTopics(
             context.settings.topicDefinitions.map(\.name), configuration: kafka, within: .seconds(12),
@@ -183,7 +182,7 @@ struct RunProgram: Sendable {
     }
 }
 
-/// Rings the bell for each job event. Events only wake the job loop; the ledger says what is done.
+/// Rings the bell for each job event. Events only wake the job loop; the ledger has the state of the jobs.
 private struct EventFollower: Service {
     let reader: KafkaTopicReader
     let bell: Bell
@@ -195,7 +194,7 @@ private struct EventFollower: Service {
             } catch is CancellationError {
                 return
             } catch {
-                // Without a broker the job loop looks at the ledger by itself, once a second.
+                // Without events the job loop reads the ledger once a second.
                 try? await Task.sleep(for: .seconds(1))
             }
         }

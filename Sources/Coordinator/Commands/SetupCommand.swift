@@ -8,14 +8,13 @@ import Scripts
 import Settings
 import Warehouse
 
-/// `setup`.
 struct SetupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "setup",
         abstract: "Creates or upgrades the ledger in the warehouse, and creates missing topics.",
         discussion: """
-            Safe to repeat: what exists stays as it is, and two set-ups at once take turns. Without
-            BDA_KAFKA_BOOTSTRAP_SERVERS no topics are created, which is enough for local mode.
+            The command can be repeated: it keeps existing tables and topics, and concurrent setups wait for each other.
+            Without BDA_KAFKA_BOOTSTRAP_SERVERS no topics are created; local mode needs none.
 
             EXAMPLES
               bda-coordinator setup --dry-run   show what would be done
@@ -35,8 +34,8 @@ struct SetupCommand: AsyncParsableCommand {
             guard ledger.migrations.count == LedgerVersion.current else {
                 throw RunFailure(
                     .usage,
-                    "the scripts folder makes a ledger of version \(ledger.migrations.count), this program needs version \(LedgerVersion.current)",
-                    hint: "let BDA_SCRIPTS_DIR be the scripts folder of this program's version")
+                    "the scripts folder contains version \(ledger.migrations.count) of the ledger, but this program needs version \(LedgerVersion.current)",
+                    hint: "set BDA_SCRIPTS_DIR to the scripts folder of this program's version")
             }
             let scripts = try context.scripts()
             try await context.withSession { session in
@@ -51,11 +50,11 @@ struct SetupCommand: AsyncParsableCommand {
                     }
                 }
                 for table in scripts.tables where table.isPermanent {
-                    print("table: \(table.name) \(isDryRun ? "would be made if it is missing" : "is there")")
+                    print("table: \(table.name) \(isDryRun ? "would be created if it is missing" : "exists")")
                 }
             }
             guard let kafka = context.kafka else {
-                print("topics: left out, because BDA_KAFKA_BOOTSTRAP_SERVERS is not set")
+                print("topics: skipped, because BDA_KAFKA_BOOTSTRAP_SERVERS is not set")
                 return
             }
             let definitions = context.settings.topicDefinitions
@@ -65,7 +64,7 @@ struct SetupCommand: AsyncParsableCommand {
                 return existing
             }
             for topic in definitions {
-                let state = existing[topic.name] != nil ? "is there" : isDryRun ? "would be made" : "made"
+                let state = existing[topic.name] != nil ? "exists" : isDryRun ? "would be created" : "created"
                 print("topic: \(topic.name) \(state)")
             }
         }
@@ -83,7 +82,7 @@ struct SetupCommand: AsyncParsableCommand {
 }
 
 extension CoordinatorSettings {
-    /// The topics as they should be. Time ends messages; nothing is compacted.
+    /// The topics that `setup` creates. Messages are deleted after the retention time; no topic is compacted.
     var topicDefinitions: [KafkaTopicDefinition] {
         let day = 86_400_000
         func topic(_ name: String, partitions: Int, days: Int) -> KafkaTopicDefinition {
@@ -91,7 +90,8 @@ extension CoordinatorSettings {
                 name: name, partitions: partitions,
                 configuration: [
                     "cleanup.policy": "delete", "retention.ms": "\(days * day)", "max.message.bytes": "1048576",
-                    // A broker refuses the times of a client whose clock is an hour ahead; `ce_time` says when it was.
+                    // A broker refuses client timestamps that are an hour ahead, so it sets its own; `ce_time` has the
+                    // client's.
                     "message.timestamp.type": "LogAppendTime",
                 ])
         }

@@ -4,7 +4,6 @@ import JobModel
 import Ledger
 import Settings
 
-/// `status`.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",

@@ -7,7 +7,6 @@ import Scripts
 import Settings
 import Warehouse
 
-/// `try`.
 struct TryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "try",
@@ -52,9 +51,9 @@ struct TryCommand: AsyncParsableCommand {
             guard let script = scripts.segments.first(where: { $0.text.text == text }) else {
                 throw RunFailure(
                     .usage,
-                    "'\(file)' is none of the segments in \(context.settings.scriptsFolders.joined(separator: ", "))",
+                    "'\(file)' is not a segment of \(context.settings.scriptsFolders.joined(separator: ", "))",
                     hint:
-                        "its folder must be one of BDA_SCRIPTS_DIR's prechecks/, init/, archive/, postchecks/ or history/"
+                        "the file must be in prechecks/, init/, archive/, postchecks/ or history/ of a folder in BDA_SCRIPTS_DIR"
                 )
             }
             let run = context.tryRun(date: businessDate, partitions: numbers[1])
@@ -69,13 +68,14 @@ struct TryCommand: AsyncParsableCommand {
     }
 }
 
-/// A script's trial in an open transaction.
+/// The trial of a script in an open transaction.
 struct Trial {
     let run: RunRecord
     let scripts: ScriptSet
     let partition: Int
 
-    /// Runs what the script needs, then the script; returns its rows, or what it wrote, as text.
+    /// Runs the segments that the script needs, then the script. Returns its rows, or the number of written rows, as
+    /// text.
     func rows(of script: SegmentScript, limit: Int, in session: PostgresSession) async throws -> String {
         if script.segment.reads == .run || script.segment.kind == .`init` {
             try await RunSchema(run).createForTrial(scripts.tables, in: session)

@@ -6,13 +6,13 @@ import ObjectStore
 import ProgramSettings
 import Settings
 
-/// `verify`.
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract: "Compares size and SHA-256 of every file that the manifest of a run names.",
         discussion: """
-            Needs the URI of the manifest and, for S3, credentials to read; neither a database nor Kafka.
+            The command needs the URI of the manifest and, for S3, credentials with read access. It needs neither a
+            database nor Kafka.
 
             EXAMPLES
               bda-coordinator verify s3://bucket/billing/acme/prod/manifests/latest.json
@@ -47,7 +47,7 @@ struct VerifyCommand: AsyncParsableCommand {
                     .differencesFound,
                     (["differences found: \(differences.count)"] + differences).joined(separator: "\n  "))
             }
-            print("run \(run.run.runID) of \(run.run.businessDate): every part is as the manifest says")
+            print("run \(run.run.runID) of \(run.run.businessDate): every part matches its manifest")
         }
     }
 
@@ -55,7 +55,7 @@ struct VerifyCommand: AsyncParsableCommand {
         of entry: DatasetManifest.Entry, in store: any ObjectStore, using buffer: ByteBuffer
     ) async throws -> [String] {
         guard let key = store.key(forURI: entry.url), let info = try await store.head(key) else {
-            return ["\(entry.url) is not there"]
+            return ["\(entry.url) does not exist"]
         }
         guard info.size == entry.meta.contentLength else {
             return ["\(entry.url) has \(info.size) bytes, not \(entry.meta.contentLength)"]
@@ -64,7 +64,7 @@ struct VerifyCommand: AsyncParsableCommand {
         return digest.hex == entry.sha256 ? [] : ["\(entry.url) has the SHA-256 \(digest.hex), not \(entry.sha256)"]
     }
 
-    /// A store over the whole place that an address lies in.
+    /// Opens the store that contains the object of a URI.
     private static func store(holding uri: String) throws -> any ObjectStore {
         let place: String
         if uri.hasPrefix("file:///") {

@@ -5,14 +5,14 @@ import Logging
 import ObjectStore
 import Timing
 
-/// Announcement: `run.completed` is with the broker before the step ends; the completions that workers owe follow if the
-/// broker takes them soon, else the next coordinator tells them.
+/// Announces the run. The broker has acknowledged `run.completed` when the step ends. Completion events that workers
+/// have not published are sent for a limited time; the next coordinator sends the remaining ones.
 struct AnnounceStep: Sendable {
     private let dependencies: RunDependencies
 
     init(_ dependencies: RunDependencies) { self.dependencies = dependencies }
 
-    /// - Parameter manifest: as written by this coordinator; nil if a former one has published the run.
+    /// - Parameter manifest: the manifest that this coordinator wrote; nil if an earlier coordinator published the run.
     func perform(_ run: RunRecord, manifest: RunManifest?) async throws {
         let ledger = dependencies.ledger
         let limit = ManifestWriter.maximumBytes
@@ -32,7 +32,7 @@ struct AnnounceStep: Sendable {
                         name: $0.name, manifestURI: $0.manifestURI, rows: $0.rows, bytes: $0.bytes, totals: $0.totals)
                 }), of: run.context)
         await tellOwedEvents()
-        // Kafka is there again, whoever notices first; a closed run's row is not written to any more.
+        // Kafka is reachable. The outage is cleared here, because the row of a closed run is not updated any more.
         try await ledger.runs.noteKafkaOutage(
             since: nil, clientID: run.clientID, environment: run.environment, businessDate: run.businessDate)
     }

@@ -7,14 +7,15 @@ import Scripts
 import Timing
 import Warehouse
 
-/// A new run: snapshot, row, prechecks in the snapshot, tables, and the job graph.
+/// Begins a new run: exports a snapshot, writes the run's row, runs the prechecks in the snapshot, and creates the
+/// tables and the job graph.
 struct BeginStep: Sendable {
     private let dependencies: RunDependencies
 
     init(_ dependencies: RunDependencies) { self.dependencies = dependencies }
 
-    /// Returns the run when its jobs are written. The run's row is there, and `current` knows it, from the moment from which
-    /// a failure must be recorded.
+    /// Returns the run after its jobs are written. `current` refers to the run as soon as its row exists, so that a
+    /// failure is recorded from then on.
     func perform(_ request: RunRequest) async throws -> RunRecord {
         let ledger = dependencies.ledger
         let selected = dependencies.scripts.selected(systems: Set(request.systems))
@@ -55,7 +56,7 @@ struct BeginStep: Sendable {
         }
     }
 
-    /// What each script reads. Throws if one of them must be refused.
+    /// Returns the relations that each script reads. Throws if a script must be refused.
     private func relations(
         of selected: [SegmentScript], for request: RunRequest, in session: PostgresSession
     ) async throws -> [SegmentName: Relations] {
@@ -63,13 +64,14 @@ struct BeginStep: Sendable {
         smallest.partitions = 1
         var trial = newRun(smallest, snapshotID: "")
         trial.startedAt = Timestamp.text(of: Date())
-        // A history reads the run's tables alone, and a precheck says whether the role may write it.
+        // History scripts are left out: they read only the run's tables, and a precheck tests whether the role may
+        // write.
         let relations = try await Relations.read(
             by: selected.filter { $0.segment.kind != .history }, of: trial, making: dependencies.scripts.tables,
             in: session)
         for warning in relations.values.flatMap(\.warnings).sorted() {
             dependencies.logger.warning(
-                "a script's tables are not known for certain", metadata: [.reason: "\(warning)"])
+                "the tables that a script reads cannot be determined with certainty", metadata: [.reason: "\(warning)"])
         }
         try Relations.refuse(relations)
         return relations
@@ -94,7 +96,7 @@ struct BeginStep: Sendable {
         let rows = rowsRead(by: graph, relations)
         for segment in graph.segments {
             let count = graph.jobCount(of: segment)
-            // The order is what counts: longest first. A slot reads some hundred thousand rows a second.
+            // Only the order of the jobs matters, longest first. A slot reads about 200,000 rows per second.
             let seconds = (rows[segment.name] ?? 0) / Double(count) / 200_000
             let jobs: [(pageFrom: Int?, pageTo: Int?)] = Array(repeating: (nil, nil), count: count)
             planned.append(PlannedJobs(segment: segment.name, jobs: jobs, expectedSeconds: seconds))
@@ -102,8 +104,8 @@ struct BeginStep: Sendable {
         return planned
     }
 
-    /// About how many rows each segment reads: of the vaults by the server's statistics; of the run's tables, which do not
-    /// exist yet, as many as the segments read that fill them.
+    /// Estimates how many rows each segment reads: from the vaults, by the server's statistics; from the run's tables,
+    /// which do not exist yet, as many rows as the segments read that fill these tables.
     private func rowsRead(by graph: JobGraph, _ relations: [SegmentName: Relations]) -> [SegmentName: Double] {
         var rows: [SegmentName: Double] = [:]
         for segment in graph.segments {

@@ -8,10 +8,10 @@ import Scripts
 struct CheckRunner: Sendable {
     let run: RunRecord
 
-    /// At most this many violating rows are kept and shown; all are counted.
+    /// Maximum number of violating rows that a finding keeps and shows; all violating rows are counted.
     static let sampleSize = 20
 
-    /// The finding of each check, in order of name. The session is in the transaction that the checks are to read.
+    /// Returns one finding for each check, in the given order. The checks read in the session's open transaction.
     func findings(of scripts: [SegmentScript], in session: PostgresSession) async throws -> [Finding] {
         var findings: [Finding] = []
         for script in scripts {
@@ -39,7 +39,7 @@ struct CheckRunner: Sendable {
         return findings
     }
 
-    /// A finding for the terminal: the check, its hint, and the rows as a table.
+    /// Formats a finding for the terminal: the check, its hint, and the violating rows as a table.
     static func describe(_ finding: Finding) -> String {
         var text =
             "\(finding.segment) (\(finding.severity.rawValue)): \(finding.rows) violating row\(finding.rows == 1 ? "" : "s")"
@@ -56,7 +56,7 @@ struct CheckRunner: Sendable {
 struct TextTable {
     var header: [String]
     var rows: [[String]]
-    /// The columns of numbers, which are aligned to the right.
+    /// Indexes of the columns that hold numbers and are aligned to the right.
     var numeric: Set<Int> = []
 
     func text(indent: Int = 0, maximumWidth: Int = 60) -> String {

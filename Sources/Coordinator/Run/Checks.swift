@@ -5,13 +5,13 @@ import Logging
 import Postgres
 import Scripts
 
-/// Runs the checks of a kind and stores what they find.
+/// Runs the checks of a kind and stores their findings.
 struct Checks: Sendable {
     private let dependencies: RunDependencies
 
     init(_ dependencies: RunDependencies) { self.dependencies = dependencies }
 
-    /// Throws when a check of severity `error` finds rows. The session is in the transaction that the checks are to read.
+    /// Throws if a check of severity `error` finds rows. The checks read in the session's open transaction.
     func perform(
         _ kind: SegmentKind, of scripts: [SegmentScript], for run: RunRecord, in session: PostgresSession
     ) async throws {
@@ -21,7 +21,7 @@ struct Checks: Sendable {
         let violated = findings.filter { $0.rows > 0 }
         for finding in violated where finding.severity == .warn {
             dependencies.logger.warning(
-                "a check found something", metadata: [.segment: "\(finding.segment)", .rows: "\(finding.rows)"])
+                "a check found violating rows", metadata: [.segment: "\(finding.segment)", .rows: "\(finding.rows)"])
         }
         let errors = violated.filter { $0.severity == .error }
         guard errors.isEmpty else {
@@ -30,7 +30,7 @@ struct Checks: Sendable {
                 (["\(errors.count) \(kind.rawValue)\(errors.count == 1 ? "" : "s") failed"]
                     + errors.map(CheckRunner.describe))
                     .joined(separator: "\n"),
-                hint: kind == .precheck ? "nothing was exported; mend the data and run again" : nil)
+                hint: kind == .precheck ? "nothing was exported; correct the data and run the date again" : nil)
         }
     }
 }

@@ -2,7 +2,7 @@ import BlockingIO
 import JobModel
 import Ledger
 
-/// The run that a coordinator is working on, as the services beside its steps see it, and the way in which they end a step.
+/// The run that the coordinator is working on. Services read it, and can interrupt its current step.
 final class CurrentRun: Sendable {
     private struct State {
         var run: RunRecord?
@@ -13,13 +13,13 @@ final class CurrentRun: Sendable {
 
     private let state = Mutex(State())
 
-    /// The run's row as last read or written; nil before there is one.
+    /// The run's row as last read or written; nil before the row exists.
     var run: RunRecord? { state.withLock { $0.run } }
 
-    /// The jobs at the last look.
+    /// The job counts that the job loop read last.
     var counts: JobCounts { state.withLock { $0.counts } }
 
-    /// Another run, or another state of the same one. An interruption of a former run does not touch the new one.
+    /// Sets another run, or another state of the same run. An interruption of an earlier run does not affect a new one.
     func set(_ run: RunRecord) {
         state.withLock { state in
             if state.run?.runID != run.runID { state = State(waiter: state.waiter) }
@@ -27,12 +27,12 @@ final class CurrentRun: Sendable {
         }
     }
 
-    /// No run: another one is about to begin.
+    /// Forgets the run before another one begins.
     func clear() { state.withLock { $0 = State(waiter: $0.waiter) } }
 
     func note(_ counts: JobCounts) { state.withLock { $0.counts = counts } }
 
-    /// Ends what the run is doing: its step is cancelled and fails with `failure`. The first interruption counts.
+    /// Cancels the current step of the run, which then fails with `failure`. Later interruptions are ignored.
     func interrupt(_ runID: RunID, with failure: RunFailure) {
         let waiter = state.withLock { state -> OneShot<Void>? in
             guard state.run?.runID == runID, state.interruption == nil else { return nil }
@@ -42,8 +42,8 @@ final class CurrentRun: Sendable {
         waiter?.resolve(.success(()))
     }
 
-    /// Performs `work` and throws the failure of an interruption, if one comes first. Returns when `work` has ended: its calls
-    /// end soon after a cancellation, because each has a deadline.
+    /// Performs `work`, and throws the failure of an interruption if one happens before it ends. Returns after `work`
+    /// has ended, which is soon after a cancellation, because each of its calls has a deadline.
     func interruptible<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {
         let waiter = OneShot<Void>()
         let isInterrupted = state.withLock { state in

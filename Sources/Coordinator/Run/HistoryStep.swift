@@ -4,7 +4,7 @@ import Postgres
 import Scripts
 import Warehouse
 
-/// Runs each history segment in a transaction of its own that ends with its result row, so that none runs twice.
+/// Runs each history segment in a transaction of its own that ends with its result row, so that no segment runs twice.
 struct HistoryStep: Sendable {
     private let dependencies: RunDependencies
 
@@ -25,7 +25,7 @@ struct HistoryStep: Sendable {
         let claim = Claim.ofCoordinator(JobID(run: run.runID, segment: name, partition: 0))
         guard try await !dependencies.ledger.results.hasResult(claim.jobID) else { return }
         let start = ContinuousClock.now
-        // A history locks its table first; what another date's run has just written must then be seen.
+        // READ COMMITTED: a history first locks its table, and must then see the rows that another run has committed.
         let transactionID = try await WorkTransaction.begin(in: session, snapshotID: nil, isolation: .readCommitted)
         var parameters = run.parameters
         parameters.historyDays = dependencies.settings.historyDays

@@ -4,7 +4,8 @@ import Ledger
 import Logging
 import Postgres
 
-/// Hands the jobs out until each has its result: looks at the ledger, readies, requests, and does nothing else.
+/// The job loop, which runs until every job has its result: it reads the ledger, marks jobs as ready, publishes their
+/// requests, and does nothing else.
 struct JobsStep: Sendable {
     private let dependencies: RunDependencies
 
@@ -25,12 +26,12 @@ struct JobsStep: Sendable {
                 let hasWorkers = try await isWorked(counts)
                 if clocks.sawLedger(counts, hasWorkers: hasWorkers, at: .now) { throw noWorker(counts) }
             } catch let error as PostgresError where error.isRetryable || error.isConnectionLost {
-                dependencies.logger.warning("unable to look at the ledger", metadata: [.error: "\(error)"])
+                dependencies.logger.warning("unable to read the ledger", metadata: [.error: "\(error)"])
                 if clocks.missedLedger(at: .now) { throw error }
                 try await Task.sleep(for: .seconds(1))
                 continue
             }
-            // A busy fleet rings all the time. The looks at the ledger take a tenth of a core of its server at most.
+            // A busy fleet rings the bell all the time. The pause limits the loop to a tenth of a core of the server.
             try await Task.sleep(for: min(max(.milliseconds(10), (ContinuousClock.now - start) * 9), .seconds(1)))
             await dependencies.bell.wait(atMost: .seconds(1))
             try Task.checkCancellation()
@@ -45,7 +46,7 @@ struct JobsStep: Sendable {
         return counts
     }
 
-    /// Whether a worker of this client is alive; asked only when nothing shows that one is.
+    /// Whether a worker of this client is active. The ledger is queried only if jobs are ready and no job is running.
     private func isWorked(_ counts: JobCounts) async throws -> Bool {
         guard counts.running == 0, counts.ready > 0 else { return true }
         return try await dependencies.ledger.jobs.activeWorkers(
@@ -55,7 +56,7 @@ struct JobsStep: Sendable {
     private func noWorker(_ counts: JobCounts) -> RunFailure {
         RunFailure(
             .timedOut,
-            "no active worker for \(dependencies.settings.workerWaitSeconds) seconds, and \(counts.ready) jobs are ready",
+            "no active workers for \(dependencies.settings.workerWaitSeconds) seconds, \(counts.ready) jobs ready",
             hint:
                 "start bda-worker with the same database, Kafka, BDA_CLIENT_ID and BDA_ENVIRONMENT; or raise BDA_WORKER_WAIT_SECONDS"
         )
@@ -78,13 +79,13 @@ struct JobsStep: Sendable {
     }
 }
 
-/// The two waits of the job loop, each with a limit of its own: for a worker that is alive, and for the ledger to answer.
+/// The two time limits of the job loop: the time without an active worker, and the time without a reply of the ledger.
 struct JobClocks {
     let workerWait: Duration
     private var lastWorker: ContinuousClock.Instant
     private var outageStart: ContinuousClock.Instant?
 
-    /// A server that fails over is back by then.
+    /// Long enough for a failover of the database server.
     static let ledgerWait = Duration.seconds(60)
 
     init(workerWait: Duration, at now: ContinuousClock.Instant) {
@@ -92,11 +93,12 @@ struct JobClocks {
         lastWorker = now
     }
 
-    /// The ledger answered. Returns whether jobs have waited too long without any worker that is alive. A job that pauses
-    /// between two attempts, or that waits behind the jobs of another date, does not count as long as one is.
+    /// Records a reply of the ledger. Returns whether ready jobs have waited too long without active workers. As long
+    /// as a worker is active, jobs that pause between two attempts or wait behind the jobs of another date do not
+    /// count.
     mutating func sawLedger(_ counts: JobCounts, hasWorkers: Bool, at now: ContinuousClock.Instant) -> Bool {
         if let start = outageStart {
-            // Workers could not show that they are alive meanwhile.
+            // Workers could not record heartbeats during the outage.
             lastWorker += now - start
             outageStart = nil
         }
@@ -104,7 +106,7 @@ struct JobClocks {
         return now - lastWorker > workerWait
     }
 
-    /// The ledger did not answer. Returns whether that has lasted too long.
+    /// Records a failed read of the ledger. Returns whether the outage has lasted too long.
     mutating func missedLedger(at now: ContinuousClock.Instant) -> Bool {
         let start = outageStart ?? now
         outageStart = start

@@ -2,7 +2,7 @@ import CommandLineOptions
 import JobModel
 import Ledger
 
-/// What the ledger knows of the date before anything is done: an open run is taken over, and continued.
+/// Looks up the runs of the date in the ledger before the first step, and takes the ownership of an open run.
 struct Lookup: Sendable {
     private let dependencies: RunDependencies
 

@@ -6,14 +6,14 @@ import Ledger
 import ObjectStore
 import Scripts
 
-/// Writes what BI reads, in the order that makes it safe: the datasets' manifests, the run's manifest, and last the two
-/// `latest.json`, which are copies of the run's.
+/// Writes the manifests in a safe order: those of the datasets, that of the run, and last the two `latest.json`
+/// objects, which are copies of the run's manifest.
 struct ManifestWriter: Sendable {
     let run: RunRecord
     let store: any ObjectStore
     let author = DatasetManifest.Author(name: "billing-data-aggregator", version: Version.current)
 
-    /// A run's manifest as it lies in the store.
+    /// A run's manifest as stored.
     struct Written: Sendable {
         var manifest: RunManifest
         var uri: String
@@ -21,8 +21,8 @@ struct ManifestWriter: Sendable {
         var bytes: [UInt8]
     }
 
-    /// Writes the manifests of the datasets and of the run. Written again, they are the same bytes: their time is that of
-    /// the run's row.
+    /// Writes the manifests of the datasets and of the run. A repeated write gives the same bytes, because the
+    /// timestamps come from the run's row.
     func write(
         datasets: [(script: RunScript, parts: [RunPart], totals: [ControlTotal])], warnings: [RunManifest.Warning],
         replaces: RunID?
@@ -59,9 +59,9 @@ struct ManifestWriter: Sendable {
             bytes: bytes)
     }
 
-    /// Moves `latest` of the date, and of all dates unless it names a newer one.
+    /// Moves the `latest.json` of the date, and that of the client unless it names a newer date.
     ///
-    /// - Parameter assertOwner: throws when the run is another coordinator's.
+    /// - Parameter assertOwner: throws if another coordinator owns the run.
     func moveLatest(to written: Written, assertOwner: () async throws -> Void) async throws {
         for key in [run.layout.latestOfDate, run.layout.latest] {
             var tries = 0
@@ -70,15 +70,16 @@ struct ManifestWriter: Sendable {
                     try await replace(key, by: written.bytes, assertOwner)
                     break
                 } catch let error as ObjectStoreError where error.kind == .preconditionFailed && tries < 5 {
-                    // Another date was published in between: look again which one is newer.
+                    // Another date was published meanwhile: compare the dates again.
                     tries += 1
                 }
             }
         }
     }
 
-    /// Replaces a small object by compare-and-set: what was read must still be there when it is written. Whose run it is, is
-    /// asked in between: who was frozen before finds it out, and who is frozen after that finds another object.
+    /// Replaces a small object by compare-and-set: the write fails if the object has changed since the read. The
+    /// ownership is checked between read and write, so a coordinator that was frozen before the check finds that it
+    /// lost the ownership, and one that was frozen after the check finds that the object has changed.
     private func replace(_ key: String, by bytes: [UInt8], _ assertOwner: () async throws -> Void) async throws {
         let current = try await store.get(key, limit: Self.maximumBytes)
         if let current,
@@ -92,7 +93,7 @@ struct ManifestWriter: Sendable {
         _ = try await store.put(key, bytes: bytes, options: Self.json(condition))
     }
 
-    /// No manifest of a run is larger.
+    /// Maximum size of a run's manifest.
     static let maximumBytes = 64 << 20
 
     private static func json(_ condition: WriteCondition = .none) -> WriteOptions {

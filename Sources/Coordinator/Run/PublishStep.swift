@@ -5,7 +5,7 @@ import Postgres
 import Scripts
 import Warehouse
 
-/// Publication: dataset manifests, the run's manifest, the views in one transaction, and last `latest.json`.
+/// Publishes the run: writes the manifests, replaces the views in one transaction, and moves `latest.json` last.
 struct PublishStep: Sendable {
     private let dependencies: RunDependencies
 
@@ -32,8 +32,9 @@ struct PublishStep: Sendable {
         return written.manifest
     }
 
-    /// Points the views at the run's tables. A reader that holds one of them in an open transaction keeps it from being
-    /// replaced: each try waits for the lock so shortly that other readers hardly notice, and `status` names the reader.
+    /// Points the views at the run's tables. An open transaction that has read a view blocks its replacement: each
+    /// attempt waits for the lock only briefly, so that other readers do not queue behind it, and `status` names the
+    /// session.
     private func publishViews(of run: RunRecord) async throws {
         let tables = dependencies.scripts.runTables(of: dependencies.scripts.selected(systems: Set(run.systems)))
         var isWaiting = false
@@ -47,18 +48,18 @@ struct PublishStep: Sendable {
                     try await session.execute("COMMIT", action: "publish the views")
                     return nil
                 } catch let error as PostgresError where error.sqlState == "55P03" {
-                    try await session.execute("ROLLBACK", action: "give the views up for now")
+                    try await session.execute("ROLLBACK", action: "roll the publication of the views back")
                     return try await RunSchema.readers(
                         of: tables.compactMap(\.view), schema: "report_oibl", in: session)
                 }
             }
             guard let readers else { break }
             let reason =
-                "the views of report_oibl cannot be replaced while a reader holds them: "
-                + (readers.isEmpty ? "no such session any more" : readers.joined(separator: "; "))
+                "the views of report_oibl cannot be replaced while open transactions read them: "
+                + (readers.isEmpty ? "these have ended by now" : readers.joined(separator: "; "))
             if !isWaiting {
                 dependencies.logger.warning(
-                    "a reader keeps the views from being replaced",
+                    "an open transaction of a reader blocks the replacement of the views",
                     metadata: [.runID: "\(run.runID)", .reason: "\(readers.joined(separator: "; "))"])
             }
             isWaiting = true

@@ -5,16 +5,16 @@ import ObjectStore
 import Postgres
 import Scripts
 
-/// What is to be run.
+/// The request to run a date.
 struct RunRequest: Sendable {
     var businessDate: BusinessDate
     var systems: [String]
     var partitions: Int
-    /// Run a date again that is complete.
+    /// Whether a complete date is run again.
     var isNew: Bool
 }
 
-/// What the steps of a run work with.
+/// The objects that the steps of a run share.
 struct RunDependencies: Sendable {
     let settings: CoordinatorSettings
     let scripts: ScriptSet
@@ -22,7 +22,7 @@ struct RunDependencies: Sendable {
     let ledger: Ledger
     let lock: DateLock
     let store: any ObjectStore
-    /// Where the store is, as workers find it in the run's row.
+    /// The URI of the store, which workers read from the run's row.
     let outputURI: String
     let messages: RunMessages
     let bell: Bell
@@ -32,11 +32,11 @@ struct RunDependencies: Sendable {
     let logger: Logger
     let showsProgress: Bool
 
-    /// Host and process of this coordinator.
+    /// Host name and process id of this coordinator.
     let ownerName: String
 
-    /// Lends a session beside the ledger's, which ends with it when another coordinator takes the date over. A cancellation
-    /// of the task ends the statement that it is running.
+    /// Opens a session for `body`. A takeover of the date by another coordinator ends this session together with the
+    /// ledger's. A cancellation of the task cancels the running statement.
     func withSession<Value: Sendable>(
         _ body: @escaping @Sendable (PostgresSession) async throws -> Value
     ) async throws -> Value {

@@ -5,9 +5,10 @@ import Ledger
 import Logging
 import ServiceLifecycle
 
-/// Carries out what `RunMachine` decides. It ends its service group with the summary.
+/// Performs the actions of `RunMachine`. The service ends after the last action; a successful run has a summary by
+/// then.
 final class RunDriver: Service {
-    /// What came of the date.
+    /// The result of the command.
     struct Summary: Sendable {
         var run: RunRecord
         var manifest: RunManifest?
@@ -23,7 +24,7 @@ final class RunDriver: Service {
         self.request = request
     }
 
-    /// What came of it; nil before its end.
+    /// The result; nil before the run has ended successfully.
     var summary: Summary? { result.withLock { $0 } }
 
     func run() async throws {
@@ -39,7 +40,7 @@ final class RunDriver: Service {
         }
     }
 
-    /// What the actions hand to each other.
+    /// The values that one action passes to the next.
     private struct Work: Sendable {
         var run: RunRecord?
         var manifest: RunManifest?
@@ -90,7 +91,7 @@ final class RunDriver: Service {
             case .recordFailure(let failure):
                 try await record(failure)
                 return .failureRecorded
-            case .finish: preconditionFailure("the driver ends with it")
+            case .finish: preconditionFailure("run() handles the last action")
             }
         } catch {
             return .failed(RunFailure(error))
@@ -111,7 +112,8 @@ final class RunDriver: Service {
         return nil
     }
 
-    /// Ends the run in the ledger and tells it, unless its publication has begun: then it can only go forward.
+    /// Records the failure in the ledger and publishes `run.failed`, unless the publication of the run has begun: such
+    /// a run must be completed.
     private func record(_ failure: RunFailure) async throws {
         // A run that failed before its row was written has nothing to record.
         guard let run = dependencies.current.run else { return }

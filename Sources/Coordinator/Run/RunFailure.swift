@@ -8,12 +8,12 @@ import Postgres
 import Scripts
 import Settings
 
-/// Why a command ends without what it was asked for: the exit code, and what people read.
+/// The failure of a command: its exit code, and the reason and the hint for the operator.
 struct RunFailure: Error, CustomStringConvertible, Sendable, Hashable {
     var exitCode: ExitCode
     var reason: String
     var hint: String?
-    /// Whether the run stays open for another `run` to go on with.
+    /// Whether the run stays open, so that the next `run` continues it.
     var leavesRunOpen: Bool
 
     var description: String { reason }
@@ -29,7 +29,7 @@ struct RunFailure: Error, CustomStringConvertible, Sendable, Hashable {
             }
     }
 
-    /// What the errors of the modules do not know themselves is here.
+    /// Converts an error, and adds the exit codes and hints that only the coordinator can give.
     init(_ error: any Error) {
         switch error {
         case let error as RunFailure: self = error
@@ -37,20 +37,21 @@ struct RunFailure: Error, CustomStringConvertible, Sendable, Hashable {
             self.init(.setupNeeded, "\(error)", hint: "run 'bda-coordinator setup'")
         case let error as PostgresError where error.sqlState == "BDA02": self.init(OwnershipLost())
         case let error as PostgresError where error.sqlState == "BDA03":
-            self.init(.dateHeld, error.message, hint: "start 'run' again if the date is still to be exported")
+            self.init(.dateHeld, error.message, hint: "start 'run' again if the date should still be exported")
         case let error as ScriptSet.Problems: self.init(.usage, "\(error)")
         case let error as ScriptProblem: self.init(.usage, "\(error)")
         case let error as InvalidValue: self.init(.usage, "\(error)")
         case is OwnershipLost: self.init(.dateHeld, "\(error)", hint: "see 'bda-coordinator status'")
         case let error as CompressionError: self.init(.usage, "\(error)", hint: "check BDA_COMPRESSION_LEVEL")
         case is CancellationError:
-            self.init(.interrupted, "interrupted", hint: "the same command goes on from where it was")
+            self.init(.interrupted, "interrupted", hint: "the same command continues the run")
         case let error as KafkaError where error.isMessageTooLarge:
-            // Sent again, it is as large: a topic's setting is wrong for this run.
+            // A retry would fail as well: the size limit of a topic is too small for this run.
             self.init(error.exitCode, "\(error)", hint: error.hint)
         case let error as any ErrorWithExitCode:
             self.init(error.exitCode, "\(error)", hint: error.hint)
-            // A right, a password or a bucket that a server refuses in mid-run is mended by a person, and the run goes on.
+            // An operator can correct a right, a password or a bucket during the run, and the next command continues
+            // it.
             if exitCode == .usage {
                 leavesRunOpen = error is PostgresError || error is KafkaError || error is ObjectStoreError
             }

@@ -1,14 +1,14 @@
 import CommandLineOptions
 import JobModel
 
-/// What a coordinator does next for a business date, as a pure state machine: what happened goes in, the next action comes
-/// out. `docs/states.md` draws it.
+/// The pure state machine of a coordinator for one business date: it takes an event and returns the next action.
+/// `docs/states.md` has its diagram.
 ///
-/// A run goes through its steps in order; the step that ends a `RunState` is recorded in the ledger before the next begins.
-/// A failure ends the run as long as nothing that BI follows has changed. A failure that may pass, and any failure after
-/// that, leaves the run open, and the next `run` goes on with it.
+/// A run performs its steps in order; the step that ends a `RunState` is recorded in the ledger before the next begins.
+/// A permanent failure ends the run if no object that BI reads has changed yet. A temporary failure, and any failure
+/// after that point, leaves the run open, and the next `run` continues it.
 struct RunMachine: Sendable {
-    /// A step of a run, one file each in this folder.
+    /// A step of a run; each has a file in this folder.
     enum Step: String, Sendable, Hashable, CaseIterable {
         case jobs, verify, publish, announce, history, close
 
@@ -23,44 +23,44 @@ struct RunMachine: Sendable {
             }
         }
 
-        /// The first step of a run that the ledger says to be in the state; nil for a run that has ended.
+        /// The first step of a run that is in the given state; nil if the run has ended.
         init?(resuming state: RunState) {
             guard let step = Self.allCases.first(where: { $0.state == state }) else { return nil }
             self = step
         }
 
-        /// The step after this one.
+        /// The next step; nil after the last one.
         var next: Step? {
             let index = Self.allCases.firstIndex(of: self)! + 1
             return index < Self.allCases.count ? Self.allCases[index] : nil
         }
     }
 
-    /// What the machine waits for.
+    /// The event that the machine waits for.
     enum State: Sendable, Hashable {
-        /// For what the ledger knows of the date.
+        /// The result of the lookup of the date's runs.
         case looking
-        /// For the end of an open run that has no jobs yet.
+        /// The end of an open run that has no jobs yet.
         case abandoning
-        /// For a new run's snapshot, row, tables and jobs.
+        /// The snapshot, row, tables and jobs of a new run.
         case beginning
-        /// For the work of a step.
+        /// The end of a step's work.
         case performing(Step)
-        /// For the step's compare-and-set in the ledger.
+        /// The compare-and-set of a step in the ledger.
         case recording(Step)
-        /// For the record of the run's failure.
+        /// The record of the run's failure in the ledger.
         case failing(RunFailure)
-        /// For nothing: the machine has ended.
+        /// No event: the machine has ended.
         case ended
     }
 
-    /// What the ledger knows of the date.
+    /// The result of the lookup of the date's runs in the ledger.
     enum Found: Sendable, Hashable {
-        /// No run that could be continued, and none that makes another one needless.
+        /// Neither an open run, nor a complete run that satisfies the request.
         case nothing
-        /// A run that is not finished.
+        /// A run that has not ended.
         case open(RunState, hasJobs: Bool)
-        /// A run that is finished.
+        /// A complete run that satisfies the request.
         case complete
     }
 
@@ -69,7 +69,7 @@ struct RunMachine: Sendable {
         case abandoned
         case begun
         case performed
-        /// The compare-and-set went through.
+        /// The compare-and-set succeeded.
         case recorded
         case failureRecorded
         case failed(RunFailure)
@@ -77,7 +77,7 @@ struct RunMachine: Sendable {
 
     enum Action: Sendable, Hashable {
         case look
-        /// Fail the open run, which has no jobs: nothing is lost by beginning anew.
+        /// Fail the open run, which has no jobs, so that a new run loses no work.
         case abandon
         case begin
         case perform(Step)
@@ -89,22 +89,22 @@ struct RunMachine: Sendable {
     /// How the work on the date ended.
     enum Ending: Sendable, Hashable {
         case completed
-        /// The date was complete before, and nothing was done.
+        /// The date was already complete, and nothing was done.
         case completeBefore
         case failed(RunFailure)
     }
 
     private(set) var state = State.looking
-    /// How many runs have lost their snapshot so far.
+    /// Number of runs that have lost their snapshot.
     private var lostSnapshots = 0
 
-    /// How many times a run that has lost its snapshot is followed by another one.
+    /// Maximum number of new runs after runs that lost their snapshot.
     static let maximumLostSnapshots = 2
 
     /// The first action.
     let first = Action.look
 
-    /// The action that follows from an event. An event that does not fit to the state is a programming error.
+    /// Returns the action that follows an event. An event that the state does not expect is a programming error.
     mutating func handle(_ event: Event) -> Action {
         switch (state, event) {
         case (.looking, .found(.nothing)), (.abandoning, .abandoned): return begin()
@@ -130,13 +130,14 @@ struct RunMachine: Sendable {
             guard failure.exitCode == .snapshotLost, lostSnapshots < Self.maximumLostSnapshots else {
                 return finish(.failed(failure))
             }
-            // The figures of the date are wanted, not this run: another one reads a new snapshot.
+            // A new run reads a new snapshot and exports the date.
             lostSnapshots += 1
             return begin()
         case (.failing(let failure), .failed(let second)):
-            // A former owner records nothing, and its run goes on elsewhere: that is what people must read.
+            // An earlier owner cannot record a failure, because another coordinator continues the run. The operator
+            // must learn this rather than the first failure.
             return finish(.failed(second.exitCode == .dateHeld ? second : failure))
-        default: preconditionFailure("\(event) does not fit to \(state)")
+        default: preconditionFailure("\(event) is not expected in \(state)")
         }
     }
 

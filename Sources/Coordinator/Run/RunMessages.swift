@@ -7,7 +7,7 @@ import Ledger
 import Logging
 import ServiceLifecycle
 
-/// A coordinator's side of the wire. Everything on it is a hint that nothing waits for, but `run.completed`.
+/// Publishes the coordinator's messages. All of them are hints that no step waits for, except `run.completed`.
 final class RunMessages: Service {
     private let producer: KafkaProducer
     private let topics: Topics
@@ -15,7 +15,7 @@ final class RunMessages: Service {
     private let logger: Logger
     private let outbox: AsyncStream<[KafkaMessage]>
     private let outboxEntry: AsyncStream<[KafkaMessage]>.Continuation
-    /// Whether the broker took the last hint; nil before the first.
+    /// Whether the broker acknowledged the last hint; nil before the first one.
     private let isBrokerReachable = Mutex<Bool?>(nil)
 
     init(producer: KafkaProducer, topics: Topics, logger: Logger) {
@@ -23,11 +23,11 @@ final class RunMessages: Service {
         self.topics = topics
         self.logger = logger
         source = "/bda/coordinator/\(ProcessInfo.processInfo.hostName)/\(ProcessInfo.processInfo.processIdentifier)"
-        // A request that is dropped here costs nothing: idle slots find the job in the ledger.
+        // A dropped request loses no job: idle slots find the job in the ledger.
         (outbox, outboxEntry) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
     }
 
-    /// Sends hints as they come. Runs until it is cancelled.
+    /// Sends the queued messages until the task is cancelled.
     func run() async throws {
         for await messages in outbox {
             do {
@@ -42,14 +42,14 @@ final class RunMessages: Service {
                 }
                 if wasReachable {
                     logger.warning(
-                        "unable to publish; workers take the jobs from the ledger, a little later",
+                        "unable to publish; workers take the jobs from the ledger with a short delay",
                         metadata: [.error: "\(error)", .topic: "\(topics.jobs)"])
                 }
             }
         }
     }
 
-    /// Requests jobs: soon, longest first, spread over the topic's partitions.
+    /// Queues requests for jobs, longest job first, spread over the topic's partitions.
     func request(_ jobs: [JobID], of run: RunContext) {
         if jobs.isEmpty { return }
         do {
@@ -64,7 +64,7 @@ final class RunMessages: Service {
         }
     }
 
-    /// Publishes an event of the run soon; the run does not wait for it.
+    /// Queues an event of the run; the run does not wait for its delivery.
     func tell<Body: EventBody>(_ body: Body, of run: RunContext) {
         do {
             outboxEntry.yield([try runMessage(body, of: run)])
@@ -73,7 +73,8 @@ final class RunMessages: Service {
         }
     }
 
-    /// Publishes the run's last event and waits until the broker has it, but not for long: the ledger says it too.
+    /// Publishes the run's last event and waits ten seconds at most for the acknowledgement: the ledger has the same
+    /// facts.
     func tellLast<Body: EventBody>(_ body: Body, of run: RunContext) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await self.announce(body, of: run) }
@@ -83,7 +84,7 @@ final class RunMessages: Service {
         }
     }
 
-    /// Publishes an event of the run for BI and waits until the broker has it.
+    /// Publishes an event of the run for BI and waits until the broker has acknowledged it.
     func announce<Body: EventBody>(_ body: Body, of run: RunContext) async throws {
         try await producer.send(try runMessage(body, of: run))
     }
@@ -93,7 +94,7 @@ final class RunMessages: Service {
             try CloudEvent(Event(run: run, body: body), source: source, at: Date()), topic: topics.runs, key: run.runID)
     }
 
-    /// Publishes completions that workers owe; the ids are the same as if they had.
+    /// Publishes completion events that workers have not published. The event ids are those that the workers would use.
     func publish(_ owed: [OwedEvent]) async throws {
         try await producer.send(
             contentsOf: owed.map {
@@ -104,7 +105,7 @@ final class RunMessages: Service {
     }
 }
 
-/// A bell that many may ring and one waits for.
+/// A wake-up signal with many senders and one waiting task.
 final class Bell: Sendable {
     private enum State {
         case silent
@@ -126,7 +127,7 @@ final class Bell: Sendable {
         waiter?.resolve(.success(()))
     }
 
-    /// Returns when it rang since the last wait, or after the time.
+    /// Returns when the bell has rung since the last wait, or after `time`.
     func wait(atMost time: Duration) async {
         let waiter = OneShot<Void>()
         let hasRung = state.withLock { state in

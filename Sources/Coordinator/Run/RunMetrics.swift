@@ -1,7 +1,6 @@
 import Ledger
 import Metrics
 
-/// What a coordinator measures of its run.
 struct RunMetrics: Sendable {
     private let openJobs: Gauge
     private let doneJobs: Gauge

@@ -2,8 +2,8 @@ import Foundation
 import Glibc
 import Ledger
 
-/// Shows a run's progress on standard error: one line that is written over on a terminal, a line every few seconds
-/// elsewhere. Off when logs are JSON, which have the same figures.
+/// Shows the progress of a run on standard error: on a terminal as one line that is overwritten, otherwise as a new
+/// line every few seconds. It is off if the log format is JSON.
 struct RunProgress {
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let isOn: Bool
@@ -27,7 +27,7 @@ struct RunProgress {
         write(isTerminal ? "\r\u{1B}[K\(text), \(seconds) s" : "\(text), \(seconds) s\n")
     }
 
-    /// Ends the live line, so that what follows begins on a line of its own.
+    /// Clears the progress line, so that further output begins on an empty line.
     mutating func end() {
         if isOn, isTerminal, lastTime != nil { write("\r\u{1B}[K") }
     }

@@ -1,7 +1,7 @@
 import JobModel
 import Ledger
 
-/// What a run prints at its end.
+/// The report that `run` and `local` print at the end.
 struct RunReport {
     let summary: RunDriver.Summary
     let figures: [DatasetFigures]
@@ -10,7 +10,7 @@ struct RunReport {
         let run = summary.run
         var lines: [String] = []
         if summary.wasCompleteBefore {
-            lines.append("\(run.businessDate) is complete already, by run \(run.runID); --new runs it again")
+            lines.append("\(run.businessDate) is complete already, by run \(run.runID); --new runs the date again")
         } else {
             lines.append("run \(run.runID) of \(run.businessDate) is complete")
         }
@@ -36,7 +36,7 @@ struct RunReport {
         return lines.joined(separator: "\n")
     }
 
-    /// A title and items with semicolons between them, on as many lines as they need.
+    /// Joins a title and items with semicolons, and wraps the text into lines.
     private static func wrapped(_ title: String, _ items: [String], width: Int) -> [String] {
         var lines = ["  " + title]
         for (index, item) in items.enumerated() {

@@ -6,13 +6,13 @@ import ObjectStore
 import Postgres
 import Scripts
 
-/// The checks before a manifest is written: every part is in the store with its size, and the totals that the workers counted
-/// in the exported bytes equal those that SQL sums over the run's tables.
+/// The checks before a manifest is written: the store has every part with its size, and the totals that the workers
+/// computed from the exported bytes equal the sums of SQL over the source tables.
 struct Verification: Sendable {
     let run: RunRecord
     let store: any ObjectStore
 
-    /// HEADs every part. Throws the first that is missing or has another size.
+    /// Sends a HEAD request for every part. Throws if a part is missing, or if its size or checksum differs.
     func checkParts(_ parts: [RunPart]) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (index, part) in parts.enumerated() {
@@ -22,13 +22,13 @@ struct Verification: Sendable {
                     guard let info else {
                         throw RunFailure(
                             .totalsDiffer, "part \(store.uri(forKey: part.part.key)) is not in the store",
-                            hint: "it was removed after its upload; run again with --new")
+                            hint: "the object was removed after its upload; run the date again with --new")
                     }
                     guard info.size == part.part.bytes, info.sha256.map({ $0.hex == part.part.sha256 }) ?? true else {
                         throw RunFailure(
                             .totalsDiffer,
-                            "part \(store.uri(forKey: part.part.key)) has \(info.size) bytes in the store, not the \(part.part.bytes) that were written, or another checksum",
-                            hint: "it was changed after its upload; run again with --new")
+                            "part \(store.uri(forKey: part.part.key)) has \(info.size) bytes in the store instead of \(part.part.bytes), or another checksum",
+                            hint: "the object was changed after its upload; run the date again with --new")
                     }
                 }
             }
@@ -36,7 +36,8 @@ struct Verification: Sendable {
         }
     }
 
-    /// Compares rows and sums of one dataset with SQL over the tables that it was read from. Returns one sentence for each difference.
+    /// Compares the row count and totals of a dataset with SQL over its source tables. Returns a sentence for each
+    /// difference.
     func differences(
         of script: SegmentScript, rows: Int, totals: [ControlTotal], in session: PostgresSession
     ) async throws -> [String] {

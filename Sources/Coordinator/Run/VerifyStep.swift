@@ -6,8 +6,8 @@ import Postgres
 import Scripts
 import Warehouse
 
-/// What must hold before anything is published: every part is in the store, rows and sums of the exported bytes are SQL's,
-/// no dataset has changed its columns, and the postchecks pass.
+/// Verifies the run before anything is published: the store has every part, row counts and totals of the exported bytes
+/// equal those of SQL, no dataset has changed its columns, and the postchecks pass.
 struct VerifyStep: Sendable {
     private let dependencies: RunDependencies
 
@@ -40,7 +40,7 @@ struct VerifyStep: Sendable {
         }
     }
 
-    /// The session whose transaction sees what the archive was read from.
+    /// Returns the session whose transaction sees the rows that the archive was exported from.
     private func source(
         of archive: RunScript, for run: RunRecord, _ session: PostgresSession
     ) async throws -> PostgresSession {
@@ -74,7 +74,8 @@ struct VerifyStep: Sendable {
                     "a dataset's columns have changed", metadata: [.dataset: "\(archive.script.segment.name)"])
                 continue
             }
-            throw RunFailure(.totalsDiffer, reason, hint: "if BI expects it, run once with BDA_SCHEMA_DRIFT=warn")
+            throw RunFailure(
+                .totalsDiffer, reason, hint: "if BI expects the change, run the date once with BDA_SCHEMA_DRIFT=warn")
         }
     }
 }

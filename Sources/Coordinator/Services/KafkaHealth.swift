@@ -8,8 +8,9 @@ import ServiceLifecycle
 import Settings
 import Timing
 
-/// Asks Kafka every few seconds whether it is there, and notes an outage in the log and in the open run's row, where
-/// `status` finds it. Nothing else follows from it: jobs are taken from the ledger, and the broker is tried all the while.
+/// Checks every few seconds whether Kafka is reachable, and records an outage in the log and in the row of the open
+/// run, where `status` reads it. An outage has no other effect: workers take jobs from the ledger, and sending is
+/// retried.
 struct KafkaHealth: Service {
     let kafka: KafkaConfiguration
     let settings: CoordinatorSettings
@@ -20,7 +21,7 @@ struct KafkaHealth: Service {
 
     func run() async throws {
         let admin = try await KafkaAdmin.make(configuration: kafka, logger: logger)
-        // Not the run's own session: that one is busy with the run.
+        // A session of its own, because the run's session may be busy for a long time.
         let ledger = Ledger(settings.database, purpose: "coordinator watch")
         var outage: Date?
         var isNoted = false
@@ -28,7 +29,9 @@ struct KafkaHealth: Service {
             do {
                 try await admin.checkReachable(within: .seconds(5), topic: settings.topics.runs)
                 if let since = outage {
-                    logger.info("Kafka is back", metadata: [.reason: "unreachable since \(Timestamp.text(of: since))"])
+                    logger.info(
+                        "Kafka is reachable again",
+                        metadata: [.reason: "unreachable since \(Timestamp.text(of: since))"])
                     (outage, isNoted) = (nil, false)
                 }
             } catch is CancellationError {
@@ -37,11 +40,11 @@ struct KafkaHealth: Service {
                 if outage == nil {
                     (outage, isNoted) = (Date(), false)
                     logger.warning(
-                        "Kafka cannot be reached; workers take the jobs from the ledger, a little later",
+                        "Kafka is unreachable; workers take the jobs from the ledger with a short delay",
                         metadata: [.error: "\(error)", .hint: "\((error as? KafkaError)?.hint ?? "")"])
                 }
             }
-            // Repeated during an outage, because another run may have begun since.
+            // The outage is recorded repeatedly, because another run may have begun meanwhile.
             if !isNoted || outage != nil {
                 do {
                     try await ledger.runs.noteKafkaOutage(
@@ -49,7 +52,7 @@ struct KafkaHealth: Service {
                         environment: settings.deployment, businessDate: businessDate)
                     isNoted = true
                 } catch {
-                    logger.debug("unable to note whether Kafka is there", metadata: [.error: "\(error)"])
+                    logger.debug("unable to record whether Kafka is reachable", metadata: [.error: "\(error)"])
                 }
                 await ledger.close()
             }

@@ -6,10 +6,11 @@ import Logging
 import ServiceLifecycle
 import Timing
 
-/// Watches the clock of the run: tells once when its deadline has passed, and interrupts it when its time is up.
+/// Watches the time of the run: publishes `run.late` once after its deadline, and interrupts it at its time limit.
 ///
-/// A run's time counts from its start, across resumes and over all steps. A run that is published can only go forward: it
-/// has at least `graceSeconds` in each coordinator, so that one that was started too late still finishes.
+/// The time limit counts from the start of the run, across resumes and over all steps. A published run must be
+/// completed: each coordinator gives it at least `graceSeconds`, so that a coordinator that is started late still
+/// completes it.
 struct Lateness: Service {
     let settings: CoordinatorSettings
     let ledger: Ledger
@@ -23,7 +24,7 @@ struct Lateness: Service {
     func run() async throws {
         let start = ContinuousClock.now
         var watched: RunID?
-        /// When the run began, by this machine's monotonic clock.
+        /// Start of the run by this machine's monotonic clock.
         var began = start
         var isLate = false
         while !Task.isCancelled {

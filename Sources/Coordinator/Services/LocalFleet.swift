@@ -8,18 +8,18 @@ import Logging
 import ServiceLifecycle
 import Settings
 
-/// Everything of one machine's fleet: librdkafka's mock cluster in this process as the broker, and `bda-worker` processes.
+/// The fleet of local mode: librdkafka's mock cluster in this process as the broker, and `bda-worker` processes.
 ///
-/// The broker keeps what it holds in memory only and drops messages silently beyond 5 MiB a partition; nothing depends on
-/// its memory, because the ledger decides what is to be done.
+/// The broker keeps messages in memory only and silently drops messages beyond 5 MiB per partition. A dropped message
+/// loses no job, because the ledger decides which jobs run.
 final class LocalFleet: Service {
-    /// The way to the broker.
+    /// The settings with which a client connects to the broker.
     let kafka: KafkaConfiguration
     private let cluster: KafkaMockCluster
     private let program: URL
     private let environment: [String: String]
     private let logger: Logger
-    /// Each is started and asked with the lock held.
+    /// The lock is held while a process is started and while its state is read.
     private let workers = Mutex<[Worker]>([])
 
     private struct Worker {
@@ -28,14 +28,14 @@ final class LocalFleet: Service {
         var restarts = 0
     }
 
-    /// Starts broker and workers. The workers get this process's environment, with the broker in it.
+    /// Starts the broker and the workers. The workers inherit the environment of this process and the broker's address.
     init(workers count: Int, environment: [String: String], topics: [KafkaTopicDefinition], logger: Logger) async throws
     {
         cluster = try await KafkaMockCluster.make(topics: topics, logger: logger)
         kafka = await cluster.configuration(clientID: CommandContext.kafkaClientID)
         var environment = environment.merging(kafka.environment) { _, new in new }
         environment["BDA_HTTP_PORT"] = "0"
-        // The progress line tells what workers do; a user who wants their words as well sets the level.
+        // The progress line shows the work of the workers; their info messages appear only if the user sets the level.
         if environment["BDA_LOG_LEVEL"] == nil { environment["BDA_LOG_LEVEL"] = "warn" }
         self.environment = environment
         self.logger = logger
@@ -46,8 +46,8 @@ final class LocalFleet: Service {
         }
     }
 
-    /// Starts a worker again that was killed or stopped. Throws when one ends because of its settings, or again and again:
-    /// workers end before the run does, so that is never a success, whatever their own exit code.
+    /// Restarts workers that were killed or stopped. Throws if a worker ends with an error, or after too many restarts:
+    /// a worker that ends before the run is a failure, whatever its exit code.
     func run() async throws {
         while true {
             let restarted = try workers.withLock { workers in
@@ -66,7 +66,7 @@ final class LocalFleet: Service {
             }
             for (number, reason) in restarted {
                 logger.warning(
-                    "a local worker ended before the run and is started again",
+                    "a local worker ended before the run and is restarted",
                     metadata: [.workerID: "local-\(number)", .reason: "\(reason)"])
             }
             try await Task.sleep(for: .milliseconds(200))
@@ -75,7 +75,7 @@ final class LocalFleet: Service {
 
     private static let maximumRestarts = 5
 
-    /// A worker that was killed, or asked to drain by a signal that was not ours.
+    /// Whether a worker was killed, or has drained after a signal that this process did not send.
     private static func isWorthRestarting(_ ended: Process) -> Bool {
         ended.terminationReason == .uncaughtSignal || ended.terminationStatus == ExitCode.completed.rawValue
     }
@@ -86,11 +86,11 @@ final class LocalFleet: Service {
     }
 
     private static func failure(of number: Int, _ ended: Process) -> RunFailure {
-        // The number of a signal is no exit code, and a worker's success is none of the run.
+        // A signal number is not an exit code, and the exit code 0 of a worker must not become that of the run.
         let code = isWorthRestarting(ended) ? ExitCode.interrupted : ExitCode(rawValue: ended.terminationStatus) ?? .bug
         return RunFailure(
-            code, "the local worker \(number) ended before the run, by \(ending(of: ended))",
-            hint: "the worker's log is above; the same command goes on from where the run was")
+            code, "local worker \(number) ended before the run, with \(ending(of: ended))",
+            hint: "see the worker's log above; the same command continues the run")
     }
 
     private func start(_ number: Int) throws -> Process {
@@ -103,7 +103,7 @@ final class LocalFleet: Service {
         return worker
     }
 
-    /// Asks the workers to drain and waits for them; those that have not ended after the time are killed.
+    /// Sends SIGTERM to the workers and waits until they have ended; kills those that have not ended after `time`.
     func stop(within time: Duration) async {
         forEachRunning { $0.terminate() }
         let deadline = ContinuousClock.now + time
@@ -117,7 +117,7 @@ final class LocalFleet: Service {
         workers.withLock { $0.map(\.process).filter(\.isRunning).forEach(body) }
     }
 
-    /// `bda-worker` beside this program, or on the PATH.
+    /// Returns the program `bda-worker` in the folder of this program, or on the PATH.
     private static func workerProgram() throws -> URL {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let folders =
@@ -128,7 +128,7 @@ final class LocalFleet: Service {
             if FileManager.default.isExecutableFile(atPath: path) { return URL(fileURLWithPath: path) }
         }
         throw RunFailure(
-            .usage, "there is no program bda-worker beside \(own.path) or on the PATH",
+            .usage, "the program bda-worker is neither in the folder of \(own.path) nor on the PATH",
             hint: "build both programs with 'swift build'")
     }
 }

@@ -4,7 +4,7 @@ import Ledger
 import Logging
 import ServiceLifecycle
 
-/// Publishes the completion events that workers owe: of this run and of former ones. Nothing waits for it.
+/// Publishes completion events that workers have not published, of this run and of earlier ones. No step waits for it.
 struct OwedEvents: Service {
     let settings: CoordinatorSettings
     let ledger: Ledger
@@ -12,7 +12,7 @@ struct OwedEvents: Service {
     let logger: Logger
 
     private static let tick = Duration.seconds(5)
-    /// A worker that lives has noted its event by then.
+    /// An active worker has recorded its event as sent within this time.
     private static let patienceSeconds = 10
     private static let batch = 500
 

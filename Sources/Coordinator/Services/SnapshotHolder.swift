@@ -7,10 +7,10 @@ import Postgres
 import ServiceLifecycle
 import Warehouse
 
-/// Holds the run's snapshot while jobs that read the vaults are open, and no longer.
+/// Holds the run's snapshot while the run needs it (`bda.needs_snapshot`), and no longer.
 ///
-/// A coordinator that does not hold it, because its predecessor died or the session was lost, takes it over from a worker
-/// that does. When no session holds it any more, the run is interrupted as `snapshot_lost`.
+/// A coordinator that does not hold the snapshot, because its predecessor or its session ended, imports it from a
+/// worker that holds it. If no session holds it any more, the run is interrupted as `snapshot_lost`.
 actor SnapshotHolder: Service {
     private let settings: CoordinatorSettings
     private let ledger: Ledger
@@ -37,8 +37,8 @@ actor SnapshotHolder: Service {
                 } catch is CancellationError {
                     break
                 } catch {
-                    // The ledger says at the next tick what is to be done.
-                    logger.debug("unable to look after the snapshot", metadata: [.error: "\(error)"])
+                    // The next tick reads the ledger again.
+                    logger.debug("unable to check the snapshot", metadata: [.error: "\(error)"])
                 }
             }
             try? await Task.sleep(for: Self.tick)
@@ -52,8 +52,8 @@ actor SnapshotHolder: Service {
         held = (runID, snapshot)
     }
 
-    /// The session whose transaction is the run's snapshot; nil if the run does not need it any more. Takes the snapshot
-    /// over if it is not held here.
+    /// Returns the session that holds the run's snapshot, or nil if the run does not need the snapshot any more.
+    /// Imports the snapshot from a worker if this coordinator does not hold it.
     func session(holdingSnapshotOf run: RunRecord) async throws -> PostgresSession? {
         guard try await ledger.snapshots.needsSnapshot(run.runID) else {
             if held != nil { try await release(run.runID) }
@@ -61,7 +61,7 @@ actor SnapshotHolder: Service {
         }
         if let held, held.runID == run.runID {
             do {
-                try await held.snapshot.session.execute("SELECT 1", action: "look after the snapshot")
+                try await held.snapshot.session.execute("SELECT 1", action: "check the session of the snapshot")
                 return held.snapshot.session
             } catch {
                 await close()
@@ -70,7 +70,7 @@ actor SnapshotHolder: Service {
         return try await adopt(run)
     }
 
-    /// Lets the snapshot go, also where workers keep it.
+    /// Releases the snapshot, also in the workers that hold it.
     func release(_ runID: RunID) async throws {
         await close()
         try await ledger.snapshots.removeKeepers(of: runID)
@@ -87,7 +87,7 @@ actor SnapshotHolder: Service {
             try await ledger.runs.setSnapshot(snapshot.id, of: run)
             await hold(snapshot, for: run.runID)
             logger.info(
-                "took the run's snapshot over from a worker that holds it", metadata: [.runID: "\(run.runID)"])
+                "imported the run's snapshot from a worker that holds it", metadata: [.runID: "\(run.runID)"])
             return session
         } catch {
             await session.close()

@@ -5,8 +5,8 @@ import Postgres
 import ServiceLifecycle
 import Warehouse
 
-/// Drops the schemas of ended runs that no view shows, beside the run. A reader that holds one of the tables makes it wait,
-/// not the run: locks are waited for shortly and tried again, and `status` names what is left.
+/// Drops the schemas of ended runs that no view references. A reader that has locked a table delays this service and
+/// not the run: it waits for each lock only briefly and tries again, and `status` lists the remaining schemas.
 struct SupersededSchemas: Service {
     let settings: CoordinatorSettings
     let ledger: Ledger
@@ -37,7 +37,7 @@ struct SupersededSchemas: Service {
                 do {
                     try await RunSchema.drop(runID, in: session)
                 } catch let error as PostgresError where error.sqlState != nil {
-                    // A reader holds a table, or the coordinator of another date drops it at this moment.
+                    // A reader has locked a table, or the coordinator of another date is dropping the schema.
                     logger.debug("unable to drop a run's schema", metadata: [.runID: "\(runID)", .error: "\(error)"])
                 }
             }
@@ -48,7 +48,7 @@ struct SupersededSchemas: Service {
         await session.close()
     }
 
-    /// The runs that have ended and that no view shows, but whose schema is there.
+    /// Returns the ended runs whose schema exists and is referenced by no view.
     static func found(
         clientID: String, environment: String, _ ledger: Ledger, in session: PostgresSession
     ) async throws -> [RunID] {
