@@ -32,7 +32,7 @@ extension WholeSystem {
 
         /// Everything but Kafka.
         private static func settings() throws -> [String: String] {
-            try readme("PostgreSQL").merging(readme("S3 with an authority of your own")) { $1 }
+            try readme("PostgreSQL").merging(readme("S3 with your own certificate authority")) { $1 }
         }
 
         private static let noLogIn = Dictionary(
@@ -85,7 +85,7 @@ extension WholeSystem {
             try await Fleet.with(try Self.settings(), kafka: logIn) { fleet in
                 try fleet.folder.write(token, to: "token")
                 let settings = try Self.noLogIn.merging(
-                    Self.readme("Kafka: token (JWT) in a file that Kubernetes or an agent keeps fresh")
+                    Self.readme("Kafka: token (JWT) in a file that Kubernetes or an agent renews")
                 ) { $1 }
                 .merging(["BDA_KAFKA_SASL_OAUTHBEARER_TOKEN_LOCATION": "\(fleet.folder.path)/token"]) { $1 }
                 try await fleet.coordinator(["setup"], settings: settings).succeeds()
