@@ -1,4 +1,4 @@
--- Account balances with the ageing of what is overdue: one row for each account.
+-- Account balances with the ageing of the overdue amount: one row for each account.
 -- @segment tripica.balances
 -- @needs   tripica.data_balances
 -- @reads   run

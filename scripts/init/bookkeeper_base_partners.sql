@@ -1,5 +1,5 @@
--- SAP's business partners of one bucket. Their number is Tripica's customer number, so their hash key and their bucket are
--- the customer's; SAP has a few that Tripica does not know.
+-- SAP's business partners of one bucket. The partner number is Tripica's customer number, so hash key and bucket are those of the
+-- customer; a few partners exist in SAP only.
 -- @segment bookkeeper.base_partners
 -- @reads   vault
 -- @writes  base_data_partners

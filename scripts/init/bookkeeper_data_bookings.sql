@@ -1,6 +1,6 @@
 -- Customer line items of SAP for one bucket: lines of all documents that are posted up to the business date. A document's
--- lines come as a set; the newest set as of the cut-off holds as a whole. Amounts are positive where the customer owes.
--- SAP knows documents some days before they are posted: those are kept aside, to explain charges that are not booked yet.
+-- lines are a set; the newest set as of the cut-off is valid as a whole. An amount is positive if the customer owes it. SAP has
+-- documents some days before their posting date; these are stored separately, to explain charges that are not booked yet.
 -- @segment bookkeeper.data_bookings
 -- @reads   vault
 -- @writes  data_bookings, base_data_bookings_ahead
@@ -13,7 +13,7 @@ WITH known AS MATERIALIZED (
         JOIN bookkeeper_vault.link_document_partner AS dp USING (partner_hk)
         WHERE bda.bucket(p.partner_hk, :'partition_count'::integer) = :'partition'::integer
           AND p.load_dts <= :'cutoff'::timestamptz AND dp.load_dts <= :'cutoff'::timestamptz
-        -- In the order of the indexes that are probed next, as for charges.
+        -- Sorted in the order of the indexes that are probed next, as for charges.
         ORDER BY dp.document_hk
         OFFSET 0
     ) AS d

@@ -1,5 +1,5 @@
 -- General ledger lines of SAP for one bucket: the lines of all documents that are posted up to the business date. Documents
--- of a customer lie in the customer's bucket, those without one (linked to the ghost partner, sixteen zero bytes) in
+-- of a customer are in the customer's bucket, documents without one (linked to the ghost partner, sixteen zero bytes) in
 -- bucket 0. SAP marks a line S (Soll) for debit or H (Haben) for credit.
 -- @segment bookkeeper.data_journal_entries
 -- @reads   vault
@@ -20,7 +20,7 @@ FROM (
     JOIN bookkeeper_vault.link_document_partner AS dp USING (partner_hk)
     WHERE bda.bucket(p.partner_hk, :'partition_count'::integer) = :'partition'::integer
       AND dp.load_dts <= :'cutoff'::timestamptz
-    -- In the order of the indexes that are probed next, as for charges.
+    -- Sorted in the order of the indexes that are probed next, as for charges.
     ORDER BY dp.document_hk
     OFFSET 0
 ) AS d

@@ -1,5 +1,5 @@
 -- Tax lines of SAP for one bucket: those of all documents that are posted up to the business date. A line's tax is its net
--- amount times its rate, to within a cent. Documents without a customer lie in bucket 0.
+-- amount times its rate, to within a cent. Documents without a customer are in bucket 0.
 -- @segment bookkeeper.data_taxes
 -- @reads   vault
 -- @writes  data_taxes
@@ -18,7 +18,7 @@ FROM (
     JOIN bookkeeper_vault.link_document_partner AS dp USING (partner_hk)
     WHERE bda.bucket(p.partner_hk, :'partition_count'::integer) = :'partition'::integer
       AND dp.load_dts <= :'cutoff'::timestamptz
-    -- In the order of the indexes that are probed next, as for charges.
+    -- Sorted in the order of the indexes that are probed next, as for charges.
     ORDER BY dp.document_hk
     OFFSET 0
 ) AS d

@@ -1,14 +1,13 @@
 -- The open-item balance list of one bucket: one row for each customer of Tripica or SAP.
 --
--- Balances are the sums of tripica.balances over the customer's accounts. Dunning counts open cases only; the highest level is
--- 0 where there is none. `charged` (Tripica) and `booked` (SAP) are
--- compared document by document: SAP's reference is Tripica's document number. What differs has one of these reasons, each
--- with its amount, and difference = charged - booked is their sum:
---   not_booked      charged, and SAP does not know the document
---   booked_later    charged, and SAP knows the document, but posts it after the business date
+-- Balances are the sums of tripica.balances over the customer's accounts. Dunning counts open cases only; the highest level is 0
+-- without an open case. `charged` (Tripica) and `booked` (SAP) are compared document by document: SAP's reference is Tripica's
+-- document number. Each difference has one of these reasons with its amount, and difference = charged - booked is their sum:
+--   not_booked      charged, and SAP does not have the document
+--   booked_later    charged, and SAP has the document, but posts it after the business date
 --   not_charged     booked, and Tripica has no such document up to the business date (counted negative)
 --   amount_differs  in both, with different amounts
--- `difference_reason` is the reason that applies; `several` where there is more than one, `none` where every document agrees.
+-- `difference_reason` is the reason that applies, `several` if there is more than one, and `none` if every document agrees.
 -- @segment oibl.customer_list
 -- @needs   tripica.base_customers, tripica.data_charges, tripica.data_balances, tripica.data_dunning, bookkeeper.base_partners, bookkeeper.data_bookings
 -- @reads   run
@@ -23,8 +22,8 @@ WITH charged AS (
     GROUP BY customer_no, document_no
 ),
 booked AS (
-    -- A document without reference is one of its own. Its number here is NULL, which equals no document of Tripica, whatever
-    -- numbers that one has.
+    -- A document without reference is a separate document. Its number here is NULL, which equals no document number of
+    -- Tripica.
     SELECT customer_no, reference AS document_no, sum(amount) AS amount, min(currency) AS currency
     FROM :"work".data_bookings
     WHERE partition_no = :'partition'::integer
@@ -78,7 +77,7 @@ customers AS (
     FULL JOIN (SELECT * FROM :"work".base_data_partners WHERE partition_no = :'partition'::integer) AS p USING (customer_no)
 )
 SELECT :'partition'::integer, :'business_date'::date, c.customer_no, c.customer_name, c.segment,
-       -- The utility bills in euro (a precheck holds it to one currency); customers with no account and no booking have zeros.
+       -- All amounts are in euro (a precheck requires one currency); customers without account and booking have zeros.
        coalesce(b.currency, d.currency, 'EUR'),
        coalesce(b.accounts, 0), coalesce(b.charged, 0), coalesce(b.paid, 0), coalesce(b.written_off, 0),
        coalesce(b.open_amount, 0), coalesce(b.not_due, 0), coalesce(b.overdue, 0), coalesce(b.overdue_0_30, 0),

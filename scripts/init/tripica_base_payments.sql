@@ -1,5 +1,5 @@
--- What was paid on the accounts of one bucket: payments with a value date up to the business date. A payment whose newest
--- version says `returned` (the bank took the money back) pays nothing. Money paid out is negative.
+-- Payments on the accounts of one bucket with a value date up to the business date. A payment with status `returned` in its
+-- newest version (the bank returned the money) does not count. Money paid out is negative.
 -- @segment tripica.base_payments
 -- @reads   vault
 -- @writes  base_data_payments
@@ -13,7 +13,7 @@ FROM (
     WHERE bda.bucket(ac.customer_hk, :'partition_count'::integer) = :'partition'::integer
       AND ac.load_dts <= :'cutoff'::timestamptz AND a.load_dts <= :'cutoff'::timestamptz
       AND pa.load_dts <= :'cutoff'::timestamptz
-    -- In the order of the indexes that are probed next, as for charges.
+    -- Sorted in the order of the indexes that are probed next, as for charges.
     ORDER BY pa.payment_hk
     OFFSET 0
 ) AS l

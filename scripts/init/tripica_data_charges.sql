@@ -1,9 +1,9 @@
 -- Charges of one bucket: all items of billing documents dated up to the business date, in their newest version as of the
--- cut-off. Nothing is netted: a cancelled item stays (status `cancelled`), and its cancellation is an item of its own with
--- the amounts negated, so that the sum over both is zero.
+-- cut-off. Items are not netted: a cancelled item is exported with status `cancelled`, and its cancellation is a separate item
+-- with negated amounts, so that the sum over both is zero.
 --
--- A bucket costs what it holds, not what the whole vault holds: its charges are found over its accounts, put in the order of
--- their hash keys, and then the keys of hub and satellite are probed once for each charge, in the order of those indexes
+-- The cost of a bucket depends on its own size and not on that of the vault: its charges are found over its accounts and sorted
+-- by hash key, and then the keys of hub and satellite are probed once for each charge, in the order of those indexes
 -- (docs/decisions/0008-cost-of-partitioning.md).
 -- @segment tripica.data_charges
 -- @reads   vault

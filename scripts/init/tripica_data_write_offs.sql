@@ -1,5 +1,5 @@
 -- Write-offs of one bucket with a write-off date up to the business date, in their newest version as of the cut-off.
--- Reversed ones are listed with their status; they write nothing off.
+-- Reversed write-offs are exported with their status; they do not reduce the balance.
 -- @segment tripica.data_write_offs
 -- @reads   vault
 -- @writes  data_write_offs

@@ -1,5 +1,5 @@
--- The coordinator's look at the ledger: jobs with a result are done; jobs without attempts left, and without a session that
--- could still complete them, have failed; jobs whose needs are done are ready. Returns how many jobs are in each state.
+-- Advances the jobs of a run: marks jobs with a result as done, jobs without attempts left and without a session that could
+-- still complete them as failed, and jobs with completed needs as ready. Returns the number of jobs in each state.
 CREATE OR REPLACE FUNCTION bda.advance(p_run_id text, p_owner_number bigint) RETURNS TABLE (state text, jobs bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -14,7 +14,7 @@ BEGIN
         WHERE j.run_id = p_run_id AND j.state = 'running' AND j.lease_until < pg_catalog.clock_timestamp()
           AND j.attempt - j.interruptions >= r.max_attempts
     LOOP
-        -- A session that does not end is waited for again at the next look.
+        -- If a session has not ended yet, the next call waits for it again.
         CONTINUE WHEN NOT bda.end_sessions(last.job_id, last.attempt + 1, 1000);
         UPDATE bda.job AS j SET state = 'failed', lease_until = NULL
         WHERE j.job_id = last.job_id AND j.attempt = last.attempt AND j.state = 'running'

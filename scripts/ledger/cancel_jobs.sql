@@ -1,9 +1,9 @@
--- Cancels the open jobs of a run that ends, in the transaction that ends it: they leave the claim's index, and workers that
--- run them lose their claims. A worker's session may still commit a result; nothing reads it.
+-- Cancels the open jobs of a run, in the transaction that ends the run: the claim's index no longer contains them, and workers
+-- that run them lose their claims. A worker's session may still commit a result, which is never read.
 CREATE OR REPLACE FUNCTION bda.cancel_jobs(p_run_id text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM bda.settle(p_run_id);
-    -- In the order of bda.renew, so that the two never wait for each other.
+    -- Rows are locked in the same order as by bda.renew, so that the two cannot deadlock.
     PERFORM FROM bda.job AS j
     WHERE j.run_id = p_run_id AND j.state IN ('blocked', 'ready', 'running') ORDER BY j.job_id FOR NO KEY UPDATE;
     UPDATE bda.attempt AS a

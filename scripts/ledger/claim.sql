@@ -1,6 +1,6 @@
--- Claims one job for a worker's session, or none: the named one, unless one waits that is expected to take more than twice as
--- long; without a name the one that is expected to take longest among all that can be had. Committed at once: from then on
--- the attempt counts, also when its worker dies. The attempt's row says which session it is.
+-- Claims one job for a worker's session, or returns no row if no job is claimable. Claims the named job, unless a claimable
+-- job is expected to take more than twice as long; without a name, claims the claimable job with the longest expected time.
+-- The caller commits at once: from then on the attempt counts, even if its worker ends. The attempt's row names the session.
 CREATE OR REPLACE FUNCTION bda.claim(
     p_job_id text, p_client_id text, p_environment text, p_worker_id text,
     p_backend_pid integer, p_backend_start timestamptz, p_lease_seconds integer
@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION bda.claim(
 DECLARE
     found_job  bda.job;
     longer_job bda.job;
-    -- Only a job that is expected to take longer than this goes before the named one.
+    -- Only a job with a longer expected time than this is claimed instead of the named job.
     least      double precision := '-infinity';
     allowed    integer;
     is_taken_over boolean;
@@ -27,7 +27,7 @@ BEGIN
           AND j.attempt - j.interruptions < r.max_attempts
           AND NOT EXISTS (SELECT FROM bda.result AS d WHERE d.job_id = j.job_id)
         FOR NO KEY UPDATE OF j SKIP LOCKED;
-        -- One whose lease ran out has waited long enough.
+        -- A job with an expired lease has waited long enough and is claimed itself.
         IF found_job.job_id IS NULL OR found_job.state = 'running' THEN
             least := 'infinity';
         ELSE

@@ -1,23 +1,23 @@
--- Writes what a run reported for its business date into a type 2 history, and returns how many rows it inserted.
+-- Writes the rows that a run reported for its business date into a type 2 history, and returns the number of inserted rows.
 --
--- The run's rows hold from the business date up to the next date that was reported already, or without an end if there is
--- none. So running an older date after a newer one gives what running them in order gives, and running a date again
--- changes only what that date says:
---   1. note that the date was reported;
---   2. cut the days from the business date up to the next reported one out of rows that say something else;
---   3. put this run's rows there;
---   4. join neighbours that say the same, at the business date and at the next reported one;
---   5. delete what ended p_history_days or more before the newest reported date; 0 keeps all. Running a date again that is
---      older than that changes nothing that is still kept. Dates stay noted: they say where the rows of an older date end.
--- The lock admits readers and makes two dates wait for each other. It needs READ COMMITTED: what follows it must see what
--- the other date's run has committed.
+-- The run's rows are valid from the business date up to the next date that is already reported, or without an end if there
+-- is none. So running an older date after a newer one gives the same history as running them in order, and running a date
+-- again changes only the content of that date. The function
+--   1. records that the date was reported;
+--   2. cuts the days from the business date up to the next reported date out of rows with other content;
+--   3. inserts this run's rows for these days;
+--   4. joins adjacent rows with the same content, at the business date and at the next reported date;
+--   5. deletes rows that ended p_history_days or more before the newest reported date; 0 keeps all rows. Running an even older
+--      date again changes no remaining row. Reported dates are kept: they define where the rows of an older date end.
+-- The lock admits readers and serializes the runs of two dates. It requires READ COMMITTED: the following statements must see
+-- the rows that the other run has committed.
 --
--- A history has client_id, environment, the key, valid_from, valid_to, content_hash, and then the columns that it keeps, by
--- the names that they have in the source. The hash is of these, in the table's order.
+-- A history has client_id, environment, the key, valid_from, valid_to, content_hash, and then the columns of its content, with
+-- the same names as in the source. The hash is computed from these columns, in the table's order.
 --
--- Tables that were just created have no statistics, and with nested loops a join of them takes time by the square of their
--- rows. Without nested loops each of these joins is by hash or by sorting, whatever the planner takes the tables to hold.
--- The one loop that is left, over two values for each row, has a cost that would start the JIT compiler.
+-- New tables have no statistics, and a join with nested loops would take time quadratic in their rows. Without nested loops
+-- each of these joins hashes or sorts, whatever row count the planner assumes. The cost of the only remaining loop, over two
+-- values for each row, would start the JIT compiler, so that is off.
 CREATE OR REPLACE FUNCTION bda.record_history(
     p_source regclass, p_history regclass, p_key text[], p_client_id text, p_environment text, p_business_date date,
     p_run_id text, p_history_days integer

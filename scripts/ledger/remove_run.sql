@@ -1,5 +1,5 @@
--- Removes everything that the ledger knows of a run that has ended, and the texts of scripts that no other run used. Returns
--- false, and changes nothing, if the run is open.
+-- Removes all rows of an ended run from the ledger, and the texts of scripts that no other run used. Returns false and changes
+-- nothing if the run is open.
 CREATE OR REPLACE FUNCTION bda.remove_run(p_run_id text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     job_ids text[];
@@ -8,7 +8,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    -- History segments have results and no rows in bda.job: the coordinator runs them itself.
+    -- History segments have results but no rows in bda.job, because the coordinator runs them itself.
     job_ids := ARRAY(
         SELECT j.job_id FROM bda.job AS j WHERE j.run_id = p_run_id
         UNION ALL

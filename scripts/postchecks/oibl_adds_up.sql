@@ -1,8 +1,8 @@
--- The open-item balance list adds up: to the balances and bookings that it comes from, and each difference to its reasons.
+-- The sums of the open-item balance list equal those of the balances and bookings, and each difference is the sum of its reasons.
 -- @segment  oibl.adds_up
 -- @reads    run
 -- @severity error
--- @hint     A broken identity is an error in the SQL of oibl.customer_list: nothing of this run may be used.
+-- @hint     A broken identity is an error in the SQL of oibl.customer_list: do not use any file of this run.
 WITH list AS (
     SELECT coalesce(sum(charged), 0) AS charged, coalesce(sum(paid), 0) AS paid, coalesce(sum(written_off), 0) AS written_off,
            coalesce(sum(open_amount), 0) AS open_amount, coalesce(sum(overdue), 0) AS overdue, coalesce(sum(credit), 0) AS credit,

@@ -1,8 +1,8 @@
--- The balances add up, each account in itself, and all of them to the charges and write-offs that they come from.
+-- The amounts of each account's balance add up, and the sums of all balances equal those of the charges and write-offs.
 -- @segment  tripica.balances_add_up
 -- @reads    run
 -- @severity error
--- @hint     A broken identity is an error in the SQL of tripica.data_balances: nothing of this run may be used.
+-- @hint     A broken identity is an error in the SQL of tripica.data_balances: do not use any file of this run.
 SELECT 'tripica.balances' AS dataset, identity, sum(expected) AS expected, sum(found) AS found, sum(found - expected) AS difference,
        count(*) AS rows
 FROM (

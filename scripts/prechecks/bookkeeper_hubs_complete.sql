@@ -1,10 +1,9 @@
--- Every key that Bookkeeper knows at the cut-off has what belongs to it: attributes in its satellite, its partner (the ghost partner for a
--- document without a customer) and its journal lines.
--- Without them its rows would be missing in the exports, and nobody would see it.
+-- Every key of Bookkeeper that is known at the cut-off is complete: it has attributes in its satellite, a partner (the ghost
+-- partner for a document without a customer) and journal lines. Otherwise the exports would lack its rows without a notice.
 -- @segment  bookkeeper.hubs_complete
 -- @reads    vault
 -- @severity error
--- @hint     Load what is missing, or find out why the load left it out; then run the date again.
+-- @hint     Load the missing rows, or find out why the load omitted them; then run the date again.
 SELECT hub, business_key, load_dts, problem
 FROM (
     SELECT 'bookkeeper_vault.hub_document' AS hub, concat_ws('/', h.company_code, h.fiscal_year, h.document_no) AS business_key,

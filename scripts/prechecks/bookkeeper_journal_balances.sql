@@ -2,7 +2,7 @@
 -- @segment  bookkeeper.journal_balances
 -- @reads    vault
 -- @severity error
--- @hint     Have the document corrected in SAP or loaded again; the run does not guess which line is wrong.
+-- @hint     Have the document corrected in SAP or loaded again; the check cannot tell which line is wrong.
 WITH newest AS (
     SELECT document_hk, max(load_dts) AS load_dts
     FROM bookkeeper_vault.msat_journal_line

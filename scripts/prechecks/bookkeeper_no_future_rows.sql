@@ -1,10 +1,9 @@
--- No rows from the future: nothing in the vaults of Bookkeeper says that it was loaded after this run began, five minutes of
--- difference between clocks allowed. Such rows were loaded with a wrong clock or time zone, so they may be missing in the
--- figures of the date that they belong to.
+-- No row in the vaults of Bookkeeper has a load time after the start of this run; a difference between clocks of five minutes is
+-- allowed. Such rows were loaded with a wrong clock or time zone, so the figures of their business date may lack them.
 -- @segment  bookkeeper.no_future_rows
 -- @reads    vault
 -- @severity error
--- @hint     Look at the clock and the time zone of the load that wrote the rows, correct their load_dts, and run the date again.
+-- @hint     Check the clock and the time zone of the load that wrote the rows, correct their load_dts, and run the date again.
 SELECT table_name, count(*) AS rows, min(load_dts) AS first_load_dts, max(load_dts) AS last_load_dts
 FROM (
     SELECT 'bookkeeper_vault.hub_business_partner' AS table_name, load_dts FROM bookkeeper_vault.hub_business_partner

@@ -1,4 +1,4 @@
--- One currency: sums over documents mean something only when all are in euro.
+-- All documents are in euro: a sum over documents in several currencies would have no meaning.
 -- @segment  bookkeeper.one_currency
 -- @reads    vault
 -- @severity error

@@ -2,7 +2,7 @@
 -- @segment  bookkeeper.tax_matches_rate
 -- @reads    vault
 -- @severity error
--- @hint     Have the tax line corrected in SAP or loaded again; the run does not guess which of the three numbers is wrong.
+-- @hint     Have the tax line corrected in SAP or loaded again; the check cannot tell which of the three numbers is wrong.
 WITH newest AS (
     SELECT document_hk, max(load_dts) AS load_dts
     FROM bookkeeper_vault.msat_tax_line

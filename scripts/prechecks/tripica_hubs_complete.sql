@@ -1,9 +1,9 @@
--- Every key that Tripica knows at the cut-off has what belongs to it: attributes in its satellite, and a link to its customer or account.
--- Without them its rows would be missing in the exports, and nobody would see it.
+-- Every key of Tripica that is known at the cut-off is complete: it has attributes in its satellite, and a link to its customer or
+-- account. Otherwise the exports would lack its rows without a notice.
 -- @segment  tripica.hubs_complete
 -- @reads    vault
 -- @severity error
--- @hint     Load what is missing, or find out why the load left it out; then run the date again.
+-- @hint     Load the missing rows, or find out why the load omitted them; then run the date again.
 SELECT hub, business_key, load_dts, problem
 FROM (
     SELECT 'datalake_vault.hub_customer' AS hub, h.customer_no AS business_key,

@@ -1,9 +1,9 @@
--- Every link and satellite of Tripica belongs to keys that its hub knows at the cut-off. What no hub knows would be missing
--- in the exports, and nobody would see it.
+-- Every link and satellite row of Tripica belongs to keys that are in their hub at the cut-off. Otherwise the exports would lack
+-- its rows without a notice.
 -- @segment  tripica.hubs_known
 -- @reads    vault
 -- @severity error
--- @hint     Load the missing hubs, or find out why the load left them out; then run the date again.
+-- @hint     Load the missing hubs, or find out why the load omitted them; then run the date again.
 SELECT table_name, hub, encode(hash_key, 'hex') AS hash_key, count(*) AS rows, min(load_dts) AS first_load_dts
 FROM (
     SELECT 'datalake_vault.sat_customer' AS table_name, 'datalake_vault.hub_customer' AS hub,

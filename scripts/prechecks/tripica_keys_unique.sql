@@ -1,9 +1,9 @@
--- No duplicate keys in Tripica at the cut-off: each business key is in its hub once, and each account, document, charge and
--- the like is linked once. A second one would count its amounts twice.
+-- Tripica has no duplicate keys at the cut-off: each business key is in its hub once, and each account, charge or other key is
+-- linked once. With a duplicate its amounts would count twice.
 -- @segment  tripica.keys_unique
 -- @reads    vault
 -- @severity error
--- @hint     Remove the surplus row, or have the load look keys up as hubs and links demand; then run the date again.
+-- @hint     Remove the duplicate row, and correct the load so that it inserts a key only if the hub or link does not have it; then run the date again.
 SELECT table_name, key, problem, count(*) AS rows
 FROM (
     SELECT 'datalake_vault.hub_customer' AS table_name, h.customer_no AS key, 'business key is there more than once' AS problem

@@ -1,4 +1,4 @@
--- One currency: sums over accounts, payments and charges mean something only when all are in euro.
+-- All accounts, payments and charges are in euro: a sum over several currencies would have no meaning.
 -- @segment  tripica.one_currency
 -- @reads    vault
 -- @severity error

@@ -3,7 +3,7 @@
 -- @segment  tripica.tax_matches_rate
 -- @reads    vault
 -- @severity error
--- @hint     Have the charge corrected in Tripica or loaded again; the run does not guess which of the numbers is wrong.
+-- @hint     Have the charge corrected in Tripica or loaded again; the check cannot tell which of the numbers is wrong.
 WITH newest AS (
     SELECT charge_hk, max(load_dts) AS load_dts
     FROM datalake_vault.sat_charge

@@ -1,4 +1,4 @@
--- Account balances with the ageing of what is overdue: one row for each account.
+-- Account balances with the ageing of the overdue amount: one row for each account.
 -- @table data_balances
 -- @view  data_balances
 CREATE TABLE :"work".data_balances (

@@ -1,4 +1,4 @@
--- Which business dates each history has seen, and the run that each of them comes from.
+-- The business dates that each history contains, and the run that reported each of them.
 -- @table report_oibl.history_dates
 CREATE TABLE IF NOT EXISTS report_oibl.history_dates (
     history_table text NOT NULL,
