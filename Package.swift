@@ -132,7 +132,7 @@ let package = Package(
         tests("WarehouseTests", ["Warehouse", "Ledger", "Scripts", "TestSupport"]),
         // FormerMigrations: the migrations of a ledger that is upgraded.
         tests(
-            "LedgerTests", ["Ledger", "Warehouse", "Scripts", "CommandLineOptions", "TestSupport"],
+            "LedgerTests", ["Ledger", "BlockingIO", "Warehouse", "Scripts", "CommandLineOptions", "TestSupport"],
             exclude: ["FormerMigrations"]),
         tests("CoordinatorTests", ["Coordinator", "TestSupport"]),
         tests("WorkerTests", ["Worker", "TestSupport"]),
