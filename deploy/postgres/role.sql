@@ -1,21 +1,20 @@
--- The database role of coordinator and workers, with the rights they need and no others.
+-- Creates the database role of coordinator and workers, with the minimum rights that they need.
 --
 --     psql --dbname=octopus --set=role=billing_aggregator --file=deploy/postgres/role.sql
 --
--- Run it as a superuser, or as the owner of the database who may also create roles and owns the vaults. It may run again
--- at any time, and should after a vault table got a new owner. It sets no password: `\password billing_aggregator` does,
--- without it being written down anywhere.
+-- Run this file as a superuser, or as a role that owns the database and the vaults and has CREATEROLE. It can be repeated at any
+-- time, and must be repeated after a vault table gets a new owner. It sets no password; `\password billing_aggregator` sets one
+-- without writing it to a file.
 --
--- What the role gets, and for what:
+-- The rights of the role:
 --     CONNECT on the database             to log in
---     CREATE  on the database             to make the schemas that it owns: bda (the ledger), bda_run_... (a run's tables),
+--     CREATE  on the database             to create the schemas that it owns: bda (the ledger), bda_run_... (a run's tables),
 --                                         report_oibl (the views on the newest run)
 --     USAGE and SELECT on the vaults      to read them, and to take the ACCESS SHARE locks of a snapshot; tables that
 --                                         their present owners add later are included
--- It owns what it makes, so it needs no right on those schemas; where report_oibl is there already, make it the owner:
--- `ALTER SCHEMA report_oibl OWNER TO billing_aggregator`, and move a predecessor's tables whose names the views need
--- (`bda-coordinator setup` names them). It can end its own sessions only, which is all that taking over
--- an expired lease asks for.
+-- The role owns the schemas that it creates, so it needs no further right on them. If report_oibl already exists, change its owner
+-- with `ALTER SCHEMA report_oibl OWNER TO billing_aggregator`, and move existing tables with the names of the views
+-- (`bda-coordinator setup` lists them). The role can end only its own sessions, which suffices to take over an expired lease.
 \set ON_ERROR_STOP on
 \if :{?role}
 \else
@@ -31,12 +30,12 @@ BEGIN;
 SELECT format('GRANT CONNECT, CREATE ON DATABASE %I TO %I', current_database(), :'role')
 \gexec
 
--- A vault that is missing is named rather than left out in silence.
+-- If a vault is missing, GRANT fails with its name.
 SELECT format('GRANT USAGE ON SCHEMA %1$I TO %2$I; GRANT SELECT ON ALL TABLES IN SCHEMA %1$I TO %2$I', vault, :'role')
 FROM unnest(ARRAY['datalake_vault', 'dunning_vault', 'bookkeeper_vault']) AS vault
 \gexec
 
--- Default rights belong to the role that makes a table, so they are set for each one that owns a vault or a table in it.
+-- Default privileges apply to the role that creates a table, so they are set for each role that owns a vault or a table in it.
 SELECT DISTINCT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO %I',
                        pg_get_userbyid(owner), nspname, :'role')
 FROM pg_catalog.pg_namespace AS vault

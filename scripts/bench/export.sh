@@ -10,13 +10,13 @@ usage() {
     cat <<'TEXT'
 usage: scripts/bench/export.sh [--rows N] [--rounds N]
 
-Exports a table with one slot of one worker to file://, and with psql, turn by turn, and prints each time, the medians and
-their ratio. psql: COPY (query) TO STDOUT (FORMAT csv), to /dev/null. The worker: the same query to files on this disk, with
-control totals, file split, SHA-256 and the result's commit; its time is the job's, from its claim to its commit.
+Exports a table alternately with one slot of one worker to file:// and with psql, and prints each time, the medians and
+their ratio. psql runs COPY (query) TO STDOUT (FORMAT csv) to /dev/null. The worker exports the same query to files on this
+disk, with control totals, file split, SHA-256 and the commit of the result; its time is that of the job, from claim to commit.
 
-  --rows N     rows of the table (default 5000000)
-  --rounds N   how often each is timed (default 5)
-  --help       this text
+  --rows N     number of rows of the table (default 5000000)
+  --rounds N   number of measurements of each (default 5)
+  --help       print this text
 TEXT
 }
 
@@ -69,7 +69,7 @@ for round in $(seq 0 "$rounds"); do
         --date 2026-01-15 --new || fail "the run failed"
     worker_ms=$("$postgres_bin/psql" --no-psqlrc --tuples-only --no-align --dbname="$connection" \
         --command="SELECT duration_ms FROM bda.result ORDER BY finished_at DESC LIMIT 1")
-    # The first round warms caches.
+    # The first round only warms the caches.
     [ "$round" -gt 0 ] || continue
     printf 'round %d: psql %d ms, worker %d ms\n' "$round" "$psql_ms" "$worker_ms"
     echo "$psql_ms" >>"$scratch/psql.ms"

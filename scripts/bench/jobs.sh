@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Jobs a second through Kafka and the ledger: see `jobs.sh --help`.
+# Measures the throughput of jobs through Kafka and the ledger: see `jobs.sh --help`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ../dev/lib.sh
@@ -11,13 +11,13 @@ usage() {
     cat <<'TEXT'
 usage: scripts/bench/jobs.sh [--workers N] [--slots N] [--rounds N]
 
-Runs 4096 jobs that do nothing, through real Kafka and a real ledger, and prints jobs a second: from the moment the job
-graph is written to the last result. Needs KAFKA_HOME, or fetches Kafka.
+Runs 4096 empty jobs with a real Kafka and a real ledger, and prints the jobs per second, from the moment at which the job
+graph is written to the last result. Uses KAFKA_HOME, or fetches Kafka.
 
-  --workers N   worker processes (default 2)
-  --slots N     slots of each (default 4)
-  --rounds N    how often (default 3)
-  --help        this text
+  --workers N   number of worker processes (default 2)
+  --slots N     number of slots of each worker (default 4)
+  --rounds N    number of measurements (default 3)
+  --help        print this text
 TEXT
 }
 
@@ -43,7 +43,7 @@ begin
 find_swift
 need_build_packages
 find_postgres
-find_kafka || fail "there is no Kafka" "Set KAFKA_HOME to an unpacked Apache Kafka."
+find_kafka || fail "Kafka is not available" "Set KAFKA_HOME to an unpacked Apache Kafka."
 find_java
 say "building in release mode"
 run swift build --configuration release --product bda-coordinator || fail "the build failed"

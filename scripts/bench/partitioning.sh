@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What partitioning costs the database: see `partitioning.sh --help`.
+# Measures the cost of partitioning for the database: see `partitioning.sh --help`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ../dev/lib.sh
@@ -10,15 +10,15 @@ usage() {
     cat <<'TEXT'
 usage: scripts/bench/partitioning.sh [--scale S] [--turns N] [--partitions N]
 
-Runs every init segment and the archive of every dataset over the sample warehouse, once as one whole (N = 1) and once for
-each of N partitions, on one connection to a throw-away PostgreSQL, turn by turn. Prints for each segment the wall time, the
-CPU time of the server's process and the buffers that it touched, each summed over the partitions, and the ratio to the
-whole. Compares the rows of both ways, and shows the plans of the costliest segments. Needs neither Swift nor Kafka.
+Runs every init segment and the archive of every dataset over the sample warehouse, alternately unpartitioned (N = 1) and for
+each of N partitions, on one connection to a temporary PostgreSQL server. Prints for each segment the wall time, the CPU time
+of the server process and its accessed buffers, each summed over the partitions, and the ratio to the unpartitioned run.
+Compares the rows of both runs, and shows the plans of the costliest segments. Needs neither Swift nor Kafka.
 
   --scale S       as of scripts/sample/load.sh (default 177: 5 million charges, 15 GB of disk, an hour on two cores)
-  --turns N       how often each way is timed (default 3)
-  --partitions N  into how many (default 16)
-  --help          this text
+  --turns N       number of measurements of each run (default 3)
+  --partitions N  number of partitions (default 16)
+  --help          print this text
 TEXT
 }
 
@@ -39,7 +39,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ "$partitions" -gt 1 ] || fail "--partitions 1 is what the others are compared with" "Take 2 or more."
+[ "$partitions" -gt 1 ] || fail "--partitions 1 is the run that the others are compared with" "Use 2 or more."
 
 begin
 find_postgres
@@ -49,12 +49,12 @@ sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 
 sql_admin --command='CREATE DATABASE octopus'
 say "loading the sample warehouse, scale $scale"
 run scripts/sample/load.sh --scale "$scale" || fail "the sample could not be loaded"
-# A vault grows load by load, and its rows lie in that order. The sample's lie account by account, which would flatter the
-# partitions: what one of them reads would lie together.
+# The rows of a vault are stored in the order of its loads. Those of the sample are stored by account, which would favour the
+# partitions: the rows of one partition would be adjacent.
 say "putting the rows in the order of their loads"
 run_quietly order psql --no-psqlrc --set=ON_ERROR_STOP=1 --file=scripts/bench/partitioning/load_order.sql || fail "CLUSTER failed"
 run_quietly vacuum vacuumdb --analyze || fail "VACUUM failed"
-# Jobs follow each other before autovacuum looks at what they wrote, so here it never does.
+# In production, jobs follow each other before autovacuum processes their tables, so here it is off.
 sql --command='ALTER SYSTEM SET autovacuum = off' --command='SELECT pg_reload_conf()' >"$scratch/log/reload.log"
 migrations=(scripts/migrations/*.sql)
 run_quietly ledger psql --no-psqlrc --set=ON_ERROR_STOP=1 "${migrations[@]/#/--file=}" ||
@@ -65,14 +65,14 @@ for file in scripts/init/*.sql scripts/archive/*.sql; do
     ! grep -q '^-- @split' "$file" || fail "$file is not split by bucket: this script cannot measure it"
     file_of[$(sed -n 's/^-- @segment *//p' "$file")]=$file
 done
-# tsort: what is needed comes first.
+# tsort puts needed segments first.
 mapfile -t segments < <(for segment in "${!file_of[@]}"; do
     echo "$segment $segment"
     for need in $(sed -n 's/^-- @needs *//p' "${file_of[$segment]}" | tr -d ,); do echo "$need $segment"; done
 done | sort | tsort)
 
-# session N: how psql begins: the parameters of N partitions, and what a worker's session is pinned to. Without parallel workers,
-# whose CPU time would be another process's.
+# session N: prints the begin of a psql script: the parameters of N partitions, and the settings of a worker's session. Parallel
+# workers are off, because their CPU time would count for other processes.
 session() {
     cat <<SQL
 \\set work bda_run_$1
@@ -88,19 +88,19 @@ SELECT pg_backend_pid() AS backend \\gset
 SQL
 }
 
-# mark NAME: makes psql note the time, and the CPU time (user, system) that its server process has used so far.
+# mark NAME: makes psql record the time, and the CPU time (user, system) of its server process.
 mark() {
     printf '\\! echo %s $(date +%%s%%N) $(sed "s/.*) //" /proc/$backend/stat | cut -d" " -f12,13) >>%s\n' "$1" "$scratch/marks"
 }
 
-# turn N: the psql script of one turn: run tables as the coordinator makes them; then, segment by segment, what a worker does
-# with each partition. EXPLAIN ANALYZE runs an init segment and tells what it did; an archive is copied out.
+# turn N: prints the psql script of one measurement: it creates the run's tables as the coordinator does, then runs each segment for
+# each partition as a worker does. EXPLAIN ANALYZE runs an init segment and reports its plan; an archive is copied out.
 turn() {
     local file segment partition
     session "$1"
     echo 'DROP SCHEMA IF EXISTS :"work" CASCADE; CREATE SCHEMA :"work";'
     for file in scripts/tables/*.sql; do
-        # A schema in the name: a permanent table.
+        # A table name with a schema is a permanent table.
         ! grep -q '^-- @table *[a-z_]*\.' "$file" || continue
         cat "$file"
         echo ';'
@@ -129,14 +129,14 @@ SQL
 # play OUTPUT: runs script.sql.
 play() {
     rm -f "$scratch/marks"
-    # What the one before has left to write is not this one's burden.
+    # Pending writes of the previous measurement must not count for this one.
     sql --command=CHECKPOINT
     run psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 --file="$scratch/script.sql" >"$1" ||
         fail "a segment failed"
 }
 
-# figures N OUTPUT: a line for each segment: its wall time, CPU time and buffers. The first line of buffers in a plan is its top
-# node's, which counts all below.
+# figures N OUTPUT: prints a line for each segment with wall time, CPU time and buffers. The first line of buffers in a plan belongs to
+# its top node, which includes all other nodes.
 figures() {
     awk -v n="$1" -v tick="$(getconf CLK_TCK)" '
         FILENAME ~ /marks$/ {
@@ -157,7 +157,7 @@ figures() {
         }' "$scratch/marks" "$2"
 }
 
-# rows N: of each run table, the number of rows and a sum over their hashes, the partition's number left out.
+# rows N: prints for each run table the number of rows and the sum of their hashes, without the partition number.
 rows() {
     sql --set=work="bda_run_$1" --file=- <<'SQL'
 SELECT format('SELECT %L, count(*), sum(hash_record_extended(ROW(%s), 0)) FROM %I.%I', relname,
@@ -170,7 +170,7 @@ SQL
 }
 
 for ((number = 1; number <= turns; number++)); do
-    # Either way goes first in turn.
+    # The two runs alternate in going first.
     if ((number % 2)); then order="1 $partitions"; else order="$partitions 1"; fi
     for n in $order; do
         say "turn $number of $turns, N = $n"
@@ -181,7 +181,7 @@ for ((number = 1; number <= turns; number++)); do
     done
     cmp --silent "$scratch/rows-1" "$scratch/rows-$partitions" || {
         diff "$scratch/rows-1" "$scratch/rows-$partitions" || true
-        fail "$partitions partitions hold other rows than the whole"
+        fail "the rows of $partitions partitions differ from those of the unpartitioned run"
     }
 done
 awk -F'|' -v n="$partitions" '{ rows += $2 } END { printf "%d partitions hold the %d rows of the whole in %d tables\n", n, rows, NR }' "$scratch/rows-1"
@@ -196,7 +196,7 @@ say "the charges as a whole that is never split"
 play "$scratch/log/plain.log"
 figures 1 "$scratch/log/plain.log" | grep plain >>"$scratch/figures"
 
-# The table, the costliest segments first; the names of the costliest ones go to a file.
+# Prints the table, the costliest segments first, and writes the names of the costliest ones to a file.
 echo
 awk -v n="$partitions" -v costliest="$scratch/costliest" '
     function median(list,    v, count, i, j, x) {
@@ -209,7 +209,7 @@ awk -v n="$partitions" -v costliest="$scratch/costliest" '
         return count % 2 ? v[(count + 1) / 2] + 0 : (v[count / 2] + v[count / 2 + 1]) / 2
     }
     function ratio(a, b) { return b > 0 ? sprintf("%.2f", a / b) : "-" }
-    # An archive has no plan that counts.
+    # An archive has no plan with buffers.
     function known(n, segment) { return (n, segment) in buffers ? sprintf("%d", buffers[n, segment]) : "-" }
     function line(segment) {
         printf "%-31s %8.2f %8.2f %11s %8.2f %8.2f %11s %6s %6s %8s\n", segment,
@@ -237,7 +237,7 @@ awk -v n="$partitions" -v costliest="$scratch/costliest" '
             delete names[top]
             line(top)
             if ((n, top) in buffers && ++count <= 3) print top >costliest
-            # Of those that count: one hundredth of the whole or more.
+            # Only segments with at least one hundredth of the total count.
             if (cpu[n, top] * 100 >= cpu[n, "whole"] && (worst == "" || ratio(cpu[n, top], cpu[1, top]) + 0 > ratio(cpu[n, worst], cpu[1, worst]) + 0)) worst = top
         }
         line("whole")

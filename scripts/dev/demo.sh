@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A whole business date on this machine, from an empty database to a manifest: see `demo.sh --help`.
+# Runs a whole business date on this machine, from an empty database to a manifest: see `demo.sh --help`.
 set -euo pipefail
 started_in=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -11,16 +11,16 @@ usage() {
     cat <<'TEXT'
 usage: scripts/dev/demo.sh [--date DATE] [--scale N] [--workers N] [--output DIR] [--keep]
 
-Installs what is missing (apt; it says what), builds in release mode, starts a throw-away PostgreSQL, loads the sample
-warehouse and runs `bda-coordinator local`: the coordinator, worker processes, a broker in memory, files instead of S3.
-What it exports stays; everything else is stopped and removed at the end, or on Ctrl-C.
+Installs missing packages (apt; it prints their names), builds in release mode, starts a temporary PostgreSQL server, loads
+the sample warehouse and runs `bda-coordinator local`: the coordinator, worker processes, a broker in memory, and files
+instead of S3. The exported files are kept; everything else is stopped and removed at the end, or on Ctrl-C.
 
   --date DATE    the business date (default 2026-01-15: the same date gives the same figures everywhere)
-  --scale N      how much sample data: 1 takes seconds, 1000 is tens of millions of charges (default 1)
-  --workers N    worker processes (default 2)
-  --output DIR   where the files go (default out/demo in this repository, emptied first)
-  --keep         leave PostgreSQL running until Ctrl-C, and say how to look into it
-  --help         this text
+  --scale N      size of the sample data: 1 takes seconds, 1000 is tens of millions of charges (default 1)
+  --workers N    number of worker processes (default 2)
+  --output DIR   folder of the exported files (default out/demo in this repository, emptied first)
+  --keep         keep PostgreSQL running until Ctrl-C, and print how to connect to it
+  --help         print this text
 
 examples:
   scripts/dev/demo.sh
@@ -60,7 +60,7 @@ run swift build --configuration release --product bda-coordinator || fail "the b
 run swift build --configuration release --product bda-worker || fail "the build failed"
 programs=$(swift build --configuration release --show-bin-path)
 
-say "starting a throw-away PostgreSQL"
+say "starting a temporary PostgreSQL server"
 start_postgres
 sql_admin --command='CREATE DATABASE octopus'
 

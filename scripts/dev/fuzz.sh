@@ -12,14 +12,14 @@ usage() {
 usage: scripts/dev/fuzz.sh [--target NAME] [--seconds N] [--merge]
 
 Runs the fuzz targets of Tests/Fuzz under the toolchain's libFuzzer, guided by coverage, with Address Sanitizer, one
-after the other in a build folder of their own (.build-fuzz). Inputs that break something are kept in
-.build-fuzz/found/, and the program ends with 1. To keep one for good, put it into Tests/Fuzz/corpus/<target>/ and mend
-the decoder: the ordinary tests run every stored input.
+after the other in a separate build folder (.build-fuzz). Inputs that cause a failure are kept in .build-fuzz/found/, and
+the exit code is then 1. To keep such an input, put it into Tests/Fuzz/corpus/<target>/ and correct the decoder: the
+ordinary tests run every stored input.
 
-  --target NAME   only this one: a folder of Tests/Fuzz/corpus
-  --seconds N     for each target (default 60)
-  --merge         also adds the inputs that reached new code to the stored corpus, as few and as short as do
-  --help          this text
+  --target NAME   run only this target, a folder of Tests/Fuzz/corpus
+  --seconds N     time for each target (default 60)
+  --merge         also add a minimal set of inputs that reached new code to the stored corpus
+  --help          print this text
 
 examples:
   scripts/dev/fuzz.sh --target lexer --seconds 600
@@ -44,7 +44,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[[ $seconds =~ ^[0-9]+$ ]] || fail "'$seconds' is no number of seconds" "--seconds 60"
+[[ $seconds =~ ^[0-9]+$ ]] || fail "--seconds '$seconds' is not a number of seconds" "--seconds 60"
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(ls "$corpus")
 for target in "${targets[@]}"; do
     [ -d "$corpus/$target" ] || fail "no target '$target'" "There are: $(ls -C -w 0 "$corpus")"
@@ -54,8 +54,8 @@ begin
 find_swift
 need_build_packages
 
-# The toolchain's library is linked whole, for nothing in the test program names a function of it. Only the compiler's
-# front end is told of the fuzzer: the driver would link a `main` as well, and the test program has one.
+# The toolchain's library is linked as a whole, because the test program references no function of it. Only the compiler's
+# front end gets the fuzzer option: the driver would also link a `main`, which the test program already has.
 resources=$(swift -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)",*/\1/p')
 library=$(find "$resources/clang/lib/" -name "libclang_rt.fuzzer_no_main*$(uname -m).a" | head -n 1)
 [ -n "$library" ] || fail "this Swift toolchain has no libFuzzer" "Looked for libclang_rt.fuzzer_no_main below $resources"
@@ -91,16 +91,16 @@ for target in "${targets[@]}"; do
         -artifact_prefix="$found/$target/" "$work" "$corpus/$target" >"$scratch/log/$target.log" 2>&1 || {
         status=1
         cp "$scratch/log/$target.log" "$found/$target.log"
-        # What did not hold, or the sanitizer's report; where the input is.
+        # The failed expectation or the sanitizer's report, and the file of the input.
         grep -a -E 'Fatal error|ERROR: |Test unit written' "$scratch/log/$target.log" | cut -c 1-400 || true
         printf '    all of it: %s\n' "$found/$target.log"
     }
     grep -a -E '^#[0-9]+.(INITED|DONE)|^stat::number_of_executed' "$scratch/log/$target.log" || true
     if [ "$merge" = yes ]; then
-        # Edges count, not how often each was passed: the corpus stays small.
+        # Only covered edges count and not their frequency, so the corpus remains small.
         run nice "$wrapper" -set_cover_merge=1 -use_counters=0 -max_len=1024 -timeout=20 \
             -artifact_prefix="$found/$target/" "$corpus/$target" "$work" >"$scratch/log/merge.log" 2>&1 || show_log merge
         printf '    %s inputs in the corpus\n' "$(find "$corpus/$target" -type f | wc -l)"
     fi
 done
-[ "$status" -eq 0 ] || fail "something broke" "The inputs lie in $found"
+[ "$status" -eq 0 ] || fail "a fuzz target failed" "The failing inputs are in $found"

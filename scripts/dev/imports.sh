@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the borders of the modules (docs/architecture.md): an import points to a lower row only, never to the same
-# one; each C library is imported by one module, and by no test; nothing else but the toolchain's own modules is used. A
+# one; one module imports each C library, and no test does; all other imports are modules of the toolchain. A
 # source file has at most 400 lines.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -52,7 +52,7 @@ find Sources Tests -name '*.swift' -print0 | sort -z | xargs -0 awk -v table="$t
         if (!test && !(module in row)) complain("module " module " is in no row of scripts/dev/imports.sh")
     }
     FNR == 401 && !test { complain("a source file has at most 400 lines") }
-    # Programs in other languages stand in literals of several lines.
+    # Multi-line literals contain programs in other languages.
     {
         was_in_text = in_text
         if (gsub(/"""/, "&") % 2) in_text = !in_text

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# Apache Kafka for the tests. Source it after lib.sh; needs `begin`.
+# Starts Apache Kafka for the tests. Source it after lib.sh; it needs `begin`.
 
 kafka_version=4.3.1
 kafka_archive=kafka_2.13-$kafka_version.tgz
-# The newest releases lie on the first site, older ones on the second only.
+# The first site has the newest releases, the second one all releases.
 kafka_sites=(https://downloads.apache.org/kafka https://archive.apache.org/dist/kafka)
 
-# find_java: Java 17 or newer first on the PATH, installed when there is none.
+# find_java: puts Java 17 or newer first on the PATH, and installs it if it is missing.
 find_java() {
     newest_java && return 0
     local package
@@ -31,7 +31,7 @@ newest_java() {
     return 1
 }
 
-# find_kafka: sets KAFKA_HOME; 1 when there is none and the official archive cannot be reached.
+# find_kafka: sets KAFKA_HOME; returns 1 if Kafka is missing and the official archive is unreachable.
 find_kafka() {
     if [ -n "${KAFKA_HOME:-}" ]; then
         [ -x "$KAFKA_HOME/bin/kafka-server-start.sh" ] ||
@@ -43,7 +43,7 @@ find_kafka() {
     say "Apache Kafka in $KAFKA_HOME"
 }
 
-# fetch_kafka: the official archive, checked against the published SHA-512, once per machine.
+# fetch_kafka: fetches the official archive, checked against the published SHA-512, once per machine.
 fetch_kafka() {
     local target=$cache/kafka-$kafka_version site folder
     if [ ! -d "$target" ]; then
@@ -63,7 +63,7 @@ fetch_kafka() {
         [ "$(published_digest "$folder/published")" = "$(sha512sum <"$folder/archive" | cut -d ' ' -f 1)" ] ||
             fail "'$site/$kafka_version/$kafka_archive' differs from its published SHA-512; it was not used"
         run tar -xzf "$folder/archive" --strip-components=1 -C "$folder/home" || fail "unable to unpack '$folder/archive'"
-        # A rename makes it appear complete or not at all, also when two tests fetch it at once.
+        # The rename is atomic, also if two tests fetch the archive at the same time.
         mv -T "$folder/home" "$target" 2>/dev/null || [ -d "$target" ] || fail "unable to write '$target'"
     fi
     export KAFKA_HOME=$target
@@ -71,15 +71,15 @@ fetch_kafka() {
 
 fetch() { run curl --fail --location --silent --show-error --retry 1 --connect-timeout 10 --output "$2" "$1"; }
 
-# published_digest FILE: Apache writes it as `name: ABCD 1234 ...` over several lines, or as sha512sum does.
+# published_digest FILE: prints the digest, which Apache writes as `name: ABCD 1234 ...` over several lines, or like sha512sum.
 published_digest() {
     sed -e 's/^[^:]*://' "$1" | tr -d ' \n' | tr 'A-F' 'a-f' | grep -o -E '^[0-9a-f]{128}'
 }
 
-# start_kafka: sets $kafka_bootstrap. With $certificates (certificates.sh) it has listeners with TLS and log-in too: sets
-# $kafka_ssl, $kafka_mtls (asks for a client's certificate), $kafka_sasl (user bda, $kafka_password) and $kafka_expired.
-# Tests restart it by $kafka_pid, the file of keep-up.sh; at $kafka_proxy_port a test may put a proxy, and the listener at
-# $kafka_behind_proxy_port sends clients there.
+# start_kafka: sets $kafka_bootstrap. With $certificates (certificates.sh) the broker also has listeners with TLS and
+# authentication: sets $kafka_ssl, $kafka_mtls (requires a client certificate), $kafka_sasl (user bda, $kafka_password) and
+# $kafka_expired. Tests restart the broker with $kafka_pid, the file of keep-up.sh. A test may start a proxy on
+# $kafka_proxy_port, to which the listener on $kafka_behind_proxy_port redirects clients.
 start_kafka() {
     local port controller_port ssl_port mtls_port sasl_port expired_port proxy_port behind_proxy_port
     launch_kafka kafka "$KAFKA_HOME"
@@ -92,15 +92,14 @@ start_kafka() {
     kafka_bootstrap=127.0.0.1:$port
 }
 
-# launch_kafka NAME HOME: starts a broker and waits for nothing. $started is its process; its ports are in the caller's
-# variables.
+# launch_kafka NAME HOME: starts a broker and returns at once. $started is its process id; the caller's variables hold its ports.
 launch_kafka() {
     local folder=$scratch/$1 secure=()
     free_ports port controller_port ssl_port mtls_port sasl_port expired_port proxy_port behind_proxy_port
     mkdir -m 700 "$folder"
     if [ -n "${certificates:-}" ]; then
         [ -n "${kafka_password:-}" ] || kafka_password=$(random_text)
-        # kafka-storage takes it from nowhere but its command line; it is this run's only.
+        # kafka-storage accepts the password on its command line only; the password is valid for this run only.
         secure=(--add-scram "SCRAM-SHA-512=[name=bda,password=$kafka_password]")
     fi
     cat "$repo/scripts/dev/kafka.properties" ${certificates:+"$repo/scripts/dev/kafka-secure.properties"} |
@@ -109,18 +108,18 @@ launch_kafka() {
             -e "s/@PROXY_PORT@/$proxy_port/g" -e "s/@BEHIND_PROXY_PORT@/$behind_proxy_port/g" \
             -e "s/@EXPIRED_PORT@/$expired_port/g" -e "s|@CERTIFICATES@|${certificates:-}|" \
             -e "s|@PASSWORD@|${kafka_password:-}|" >"$folder/server.properties"
-    # Its scripts would write logs next to themselves, and the JVM a file into /tmp that outlives it.
+    # By default Kafka's scripts would write logs into their own folder, and the JVM would leave a file in /tmp.
     local -x LOG_DIR=$folder/log KAFKA_HEAP_OPTS="-Xms${kafka_heap:-256m} -Xmx512m" KAFKA_OPTS="-XX:-UsePerfData"
     run_quietly "$1-storage" "$2/bin/kafka-storage.sh" format "${secure[@]}" \
         --cluster-id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" -c "$folder/server.properties" ||
         fail "Kafka's storage could not be formatted"
-    # KILL: what it holds is thrown away, so there is nothing to hand over.
+    # The broker is stopped with KILL, because its data are removed afterwards.
     start KILL "$repo/scripts/dev/keep-up.sh" "$scratch/$1.pid" "$2/bin/kafka-server-start.sh" "$folder/server.properties" \
         >"$scratch/log/$1.log" 2>&1
 }
 
-# launch_kafka_3 and wait_for_kafka_3: the older Kafka in KAFKA_SCRAM_HOME, to whose SCRAM librdkafka before 2.6.1 can
-# log in; sets $kafka_scram, its listener with log-in.
+# launch_kafka_3 and wait_for_kafka_3: start the older Kafka in KAFKA_SCRAM_HOME, to which librdkafka before 2.6.1 can
+# authenticate with SCRAM; set $kafka_scram, its listener with authentication.
 launch_kafka_3() {
     # shellcheck disable=SC2034 # launch_kafka's
     local kafka_heap=64m port controller_port ssl_port mtls_port sasl_port expired_port proxy_port behind_proxy_port
@@ -135,7 +134,7 @@ launch_kafka_3() {
 
 wait_for_kafka_3() { wait_until kafka-3 "$kafka_3_process" 60 kafka_answers "$kafka_3_port"; }
 
-# An ApiVersions request, version 0, and the length of an answer: ports are open before requests are served.
+# Sends an ApiVersions request, version 0, and reads the length of the response: ports are open before requests are served.
 kafka_answers() {
     timeout 5 bash -c '
         exec 3<>"/dev/tcp/127.0.0.1/$1"

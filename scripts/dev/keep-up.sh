@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs a server, and again whenever it has ended, as a supervisor does: keep-up.sh PIDFILE COMMAND...
-# PIDFILE holds its process id while it runs. While PIDFILE.hold is there, the server is not started again.
+# Runs a server and restarts it whenever it has ended, like a supervisor: keep-up.sh PIDFILE COMMAND...
+# PIDFILE holds the server's process id while it runs. While PIDFILE.hold exists, the server is not restarted.
 set -euo pipefail
-# To the server, which has its own session's signal anyway, and to this script.
+# The signal reaches the server in its session anyway, and must also end this script.
 trap 'exit 0' QUIT TERM
 pidfile=$1
 shift
@@ -12,7 +12,7 @@ while :; do
     echo $! >"$pidfile.new"
     mv "$pidfile.new" "$pidfile"
     wait $! || true
-    # What has never served would never serve.
+    # A server that ended before it had served is not restarted, because it would fail again.
     [ "$SECONDS" -ge 10 ] || [ -e "$pidfile.hold" ] || exit 1
     sleep 0.1
 done

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What demo.sh and test.sh share: messages, clean-up, free ports, Debian packages, Swift.
-# Source it; it changes nothing until a function is called.
+# Functions shared by demo.sh and test.sh: messages, clean-up, free ports, Debian packages, Swift.
+# Sourcing the file only defines functions.
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck disable=SC2034 # kafka.sh and s3.sh use it, not every program sources them
@@ -9,7 +9,7 @@ cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/billing-data-aggregator
 say() { printf '==> %s\n' "$*"; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
 
-# fail MESSAGE [HINT...]: every hint on a line of its own.
+# fail MESSAGE [HINT...]: prints the message and each hint on a separate line, and exits with 1.
 fail() {
     printf 'error: %s\n' "$1" >&2
     shift
@@ -19,16 +19,16 @@ fail() {
 
 # ---- clean-up -------------------------------------------------------------------------------------------------
 #
-# Everything that is started runs in a session of its own (setsid), listed in $scratch/sessions. That is what makes
-# clean-up complete: SwiftPM puts its compilers in process groups of their own and orphans change their parent, but
-# a session keeps its members. It also means that Ctrl-C reaches this script only, which then stops the rest in order.
-# Commands that take long are waited for with `wait`, because bash runs a trap only between foreground commands.
+# Every started command runs in its own session (setsid), listed in $scratch/sessions. This makes the clean-up complete: SwiftPM
+# puts its compilers into separate process groups and orphans change their parent, but a process remains in its session. It also
+# means that Ctrl-C reaches only this script, which then stops the other processes in order. The script waits for long commands
+# with `wait`, because bash runs a trap only between foreground commands.
 
 scratch=
 
-# begin: a temporary folder for everything, and the promise that it and all processes go away however this script ends.
+# begin: creates a temporary folder, and ensures that the folder and all processes are removed when this script ends for any reason.
 begin() {
-    # Settings of the user's own systems must not reach throw-away ones, nor the other way round.
+    # The settings of the user's own systems must not affect the temporary ones, and vice versa.
     local name
     for name in $(compgen -e); do
         case $name in
@@ -44,12 +44,12 @@ begin() {
         rmdir "$scratch"
         fail "TMPDIR '${TMPDIR:-}' is too long for a socket's path" "Set TMPDIR to a short folder, for example /tmp."
     }
-    # Another user, postgres, has folders in it.
+    # The user postgres has folders in it.
     chmod 711 "$scratch"
     mkdir "$scratch/log" "$scratch/tmp"
     : >"$scratch/sessions"
-    # SwiftPM leaves dozens of folders where TMPDIR points, and keeps its lock there. The lock must stay the one that a
-    # `swift build` by hand takes: two at once on the same .build crash.
+    # SwiftPM leaves dozens of folders in TMPDIR and keeps its lock there. The lock must be the same as that of a manual
+    # `swift build`, because two concurrent builds in the same .build crash.
     local lock=${repo//\//_}_.build.lock
     ln -s "${TMPDIR:-/tmp}/$lock" "$scratch/tmp/$lock"
     export TMPDIR=$scratch/tmp
@@ -58,7 +58,7 @@ begin() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    # The guard does the same if this script is killed by a signal that no trap sees.
+    # The guard cleans up if this script is ended by a signal that cannot be trapped.
     setsid bash -c '
         trap "" HUP INT TERM
         tail --pid="$1" -f /dev/null
@@ -70,19 +70,19 @@ begin() {
 }
 
 finish() {
-    # From here on nothing may end it early: no signal, no reader that has gone, no failing command.
+    # From here on neither a signal, a closed output nor a failing command may end the clean-up early.
     trap '' HUP INT TERM PIPE
     trap - EXIT
     set +e
     disown -a # or bash reports each one that was killed
-    # Not to stderr, which may be a file here: the trap runs within the redirections of the command it interrupts.
+    # The output does not go to stderr, which may be a file: the trap runs within the redirections of the interrupted command.
     [ "$1" -lt 128 ] || printf '\nstopping what was started ...\n' >&"$terminal"
     kill_session KILL "$guard"
     stop_all
     exit "$1"
 }
 
-# stop_all: the last one started is the first one stopped.
+# stop_all: stops all sessions, the last started one first.
 stop_all() {
     [ -d "$scratch" ] || return 0
     local sid signal started
@@ -92,14 +92,14 @@ stop_all() {
     rm -rf "$scratch" || warn "unable to remove '$scratch'"
 }
 
-# session_members SID: its process ids.
+# session_members SID: prints the process ids of the session.
 session_members() {
     local file stat fields
     for file in /proc/[0-9]*/stat; do
         { read -r stat <"$file"; } 2>/dev/null || continue
         read -r -a fields <<<"${stat##*) }"
-        # Fields after the name: state, parent, group, session; a zombie is no member any more. A process that has
-        # not got as far as setsid counts too.
+        # Fields after the name: state, parent, group, session; a zombie is not a member. A process that has not yet called
+        # setsid is a member too.
         if [ "${fields[0]}" != Z ] && { [ "${fields[3]}" = "$1" ] || [ "${stat%% *}" = "$1" ]; }; then
             echo "${stat%% *}"
         fi
@@ -118,7 +118,7 @@ kill_session() {
     for pid in $(session_members "$2"); do kill -"$1" "$pid" 2>/dev/null || true; done
 }
 
-# stop_session SID SIGNAL STARTED: the signal first, after ten seconds KILL.
+# stop_session SID SIGNAL STARTED: sends the signal, and KILL after ten seconds.
 stop_session() {
     local now deadline=$((SECONDS + 10))
     now=$(start_time "$1")
@@ -152,13 +152,13 @@ run() {
     spawn "${end_with:-TERM}" "$@"
     pid=$started
     wait "$pid" || status=$?
-    # What it left behind belongs to nobody.
+    # Remaining processes of the session are stopped.
     kill_session KILL "$pid"
     sed -i "/^$pid /d" "$scratch/sessions"
     return "$status"
 }
 
-# run_quietly NAME COMMAND...: as run, its output shown only if it fails.
+# run_quietly NAME COMMAND...: like run, but shows the output only if the command fails.
 run_quietly() {
     local name=$1 status=0
     shift
@@ -173,7 +173,7 @@ show_log() {
     printf -- '---\n' >&2
 }
 
-# wait_until NAME PID SECONDS COMMAND...: until the command succeeds; fails at once when the process is gone.
+# wait_until NAME PID SECONDS COMMAND...: waits until the command succeeds; fails at once if the process has ended.
 wait_until() {
     local name=$1 pid=$2 deadline=$((SECONDS + $3))
     shift 3
@@ -186,8 +186,8 @@ wait_until() {
     done
 }
 
-# free_ports NAME...: sets each variable to a TCP port of 127.0.0.1 that is free now; all are different. They lie below
-# the range from which the system takes ports for outgoing connections, so that none is taken before its server starts.
+# free_ports NAME...: sets each variable to a different free TCP port of 127.0.0.1. The ports are below the range that the system
+# uses for outgoing connections, so that a port remains free until its server starts.
 free_ports() {
     local number given=" "
     while [ $# -gt 0 ]; do
@@ -200,12 +200,12 @@ free_ports() {
     done
 }
 
-# random_text: for passwords of throw-away servers; letters, digits, - and _.
+# random_text: prints a password for a temporary server, of letters, digits, - and _.
 random_text() { head -c 18 /dev/urandom | base64 | tr '+/' '-_'; }
 
-# ---- what must be installed -----------------------------------------------------------------------------------
+# ---- required packages ----------------------------------------------------------------------------------------
 
-# need_build_packages: pkg-config, and the C libraries that Package.swift names.
+# need_build_packages: installs pkg-config and the C libraries that Package.swift names, if they are missing.
 need_build_packages() {
     local library missing=()
     command -v pkg-config >/dev/null || missing=(pkg-config)
@@ -218,7 +218,7 @@ need_build_packages() {
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# need_packages NAME...: installs those Debian packages that are missing, and says so first.
+# need_packages NAME...: prints the names of missing Debian packages and installs them.
 need_packages() {
     local name missing=() as_root=()
     command -v apt-get >/dev/null || {
@@ -232,12 +232,12 @@ need_packages() {
     if [ "$(id -u)" -ne 0 ]; then
         as_root=(sudo)
         if ! command -v sudo >/dev/null || { ! sudo -n true 2>/dev/null && [ ! -t 0 ]; }; then
-            fail "these packages are missing, and neither root nor sudo is at hand to install them" \
+            fail "packages are missing, and neither root nor sudo is available to install them" \
                 "Have them installed, then start this script again:" \
                 "    apt-get install --yes --no-install-recommends ${missing[*]}"
         fi
     fi
-    # In the foreground and not by `run`: a signal must not tear apt out of the middle of an installation.
+    # apt runs in the foreground and not with `run`, so that a signal does not interrupt an installation.
     as_root+=(env DEBIAN_FRONTEND=noninteractive)
     local apt=("${as_root[@]}" apt-get -q -y -o DPkg::Lock::Timeout=300)
     "${apt[@]}" update >"$scratch/log/apt.log" 2>&1 || warn "apt-get update failed; trying with the lists at hand"
@@ -249,8 +249,8 @@ need_packages() {
     case " ${missing[*]} " in *" postgresql "*) main_cluster_again "${as_root[@]}" ;; esac
 }
 
-# Debian starts a cluster of its own along with a new server package; nobody asked this script for one. The setting
-# is put back afterwards: it is the owner's of this machine.
+# Debian creates and starts a cluster with a new server package, which is not wanted here. The setting is restored afterwards,
+# because it belongs to the owner of the machine.
 cluster_settings=/etc/postgresql-common/createcluster.conf
 
 no_main_cluster() {
@@ -261,7 +261,7 @@ no_main_cluster() {
 
 main_cluster_again() { "$@" mv "$cluster_settings.before-bda" "$cluster_settings"; }
 
-# find_swift: puts Swift on the PATH, 6.2 or newer.
+# find_swift: puts Swift 6.2 or newer on the PATH.
 find_swift() {
     local folder version
     for folder in "$(dirname "$(command -v swift || echo /nowhere/swift)")" "${SWIFTLY_BIN_DIR:-/nowhere}" \

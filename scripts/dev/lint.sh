@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The linters. Source it after lib.sh and s3.sh; needs $python_tools. All of them run, then the failures count.
+# Runs the linters. Source it after lib.sh and s3.sh; it needs $python_tools. All linters run before failures are counted.
 
 lint() {
     local failures=0 tools=$python_tools/bin programs=() yaml=()
@@ -18,7 +18,7 @@ lint() {
     ! command -v actionlint >/dev/null || check "actionlint" actionlint
     check "compose file" "$tools/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
     check "kubernetes" "$tools/kubernetes-validate" --strict --quiet deploy/kubernetes/*.yaml
-    [ "$failures" -eq 0 ] || fail "$failures of the linters found something"
+    [ "$failures" -eq 0 ] || fail "$failures linters reported errors"
 }
 
 check() {

@@ -1,33 +1,33 @@
 # shellcheck shell=bash
-# S3 for the tests: SeaweedFS, and moto for what SeaweedFS has not; and the Python environment both come from.
-# Source it after lib.sh; needs `begin`.
+# Starts S3 servers for the tests: SeaweedFS, and moto for features that SeaweedFS lacks; and creates their Python environment.
+# Source it after lib.sh; it needs `begin`.
 
-# find_python_tools: $python_tools, a virtual environment with scripts/dev/requirements.txt, once per machine.
+# find_python_tools: sets $python_tools to a virtual environment with scripts/dev/requirements.txt, created once per machine.
 find_python_tools() {
     local requirements=$repo/scripts/dev/requirements.txt folder
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages python3-venv
-    # A change of the list or of Python makes a new one.
+    # A change of the list or of Python creates a new environment.
     python_tools=$cache/python-$({ cat "$requirements"; /usr/bin/python3 --version; } | sha256sum | head -c 16)
     if [ ! -f "$python_tools/complete" ]; then
         say "installing servers and linters with pip into $python_tools (about 500 MB)"
         mkdir -p "$cache"
-        # One at a time: another clone's test may be at it too.
+        # A lock serializes this, because a test of another clone may create the environment at the same time.
         exec {lock}>"$cache/python.lock"
         run flock "$lock"
         if [ ! -f "$python_tools/complete" ]; then
-            # Virtual environments cannot be moved, so it is made in place, and counts when the mark is there.
+            # A virtual environment cannot be moved, so it is created in place, and is complete when its marker file exists.
             rm -rf "$python_tools"
             { run_quietly pip /usr/bin/python3 -m venv "$python_tools" &&
                 run_quietly pip "$python_tools/bin/pip" install --disable-pip-version-check --no-input -r "$requirements"; } ||
-                fail "pip could not install the tools" "Is pypi.org, or the index that pip is set up for, in reach?"
+                fail "pip could not install the tools" "Check that pypi.org, or pip's configured index, is reachable."
             touch "$python_tools/complete"
         fi
         exec {lock}>&-
     fi
 }
 
-# start_seaweedfs: sets $s3_endpoint; the keys and the bucket are taken from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
-# and the argument. With $certificates (certificates.sh) it talks TLS on a second port: sets $s3_tls_endpoint.
+# start_seaweedfs: sets $s3_endpoint; the keys and the bucket come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the
+# argument. With $certificates (certificates.sh) the server has a second port with TLS: sets $s3_tls_endpoint.
 start_seaweedfs() {
     local folder=$scratch/seaweedfs secure=() s3 s3_tls s3_grpc master master_grpc volume volume_grpc filer filer_grpc admin admin_grpc
     free_ports s3 s3_tls s3_grpc master master_grpc volume volume_grpc filer filer_grpc admin admin_grpc
@@ -60,7 +60,7 @@ client.delete_object(Bucket=sys.argv[2], Key="started")
 PYTHON
 }
 
-# start_moto: sets $moto_endpoint.
+# start_moto: starts moto and sets $moto_endpoint.
 start_moto() {
     local port
     free_ports port

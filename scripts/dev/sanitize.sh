@@ -14,19 +14,19 @@ usage() {
     cat <<'TEXT'
 usage: scripts/dev/sanitize.sh thread|address [--filter REGEX]
 
-Builds everything with Thread Sanitizer or with Address Sanitizer (and its search for leaks) in a build folder of its
-own, .build-thread or .build-address, starts the servers that test.sh starts, and runs all tests but those that start our
-programs (FleetTests). Ends with 1 if a test fails or the sanitizer reports anything. What is left out of the reports,
-and why, stands in scripts/dev/sanitize-thread.supp and scripts/dev/sanitize-leaks.supp.
+Builds everything with Thread Sanitizer or with Address Sanitizer (and its leak detection) in a separate build folder,
+.build-thread or .build-address, starts the same servers as test.sh, and runs all tests except those that start the
+programs (FleetTests). The exit code is 1 if a test fails or the sanitizer reports an error. The suppressed reports and
+their reasons are in scripts/dev/sanitize-thread.supp and scripts/dev/sanitize-leaks.supp.
 
-  --filter REGEX   only the tests whose name matches
-  --help           this text
+  --filter REGEX   run only tests with a matching name
+  --help           print this text
 
 environment: as for test.sh
 TEXT
 }
 
-# One test after the other: side by side, so slow, they would wait for a thread until their time is up.
+# Tests run one after the other: slow tests in parallel would wait for a thread until their time limit.
 kind='' filter=(--no-parallel --skip FleetTests)
 while [ $# -gt 0 ]; do
     case $1 in
@@ -58,7 +58,7 @@ if find_kafka; then
 fi
 
 build_options=(--scratch-path ".build-$kind" --sanitize "$kind")
-# Tests/KafkaTests/ThreadSanitizerSupport.swift says why.
+# Tests/KafkaTests/ThreadSanitizerSupport.swift has the reason.
 [ "$kind" = address ] || build_options+=(-Xlinker --export-dynamic)
 build_tests
 make_certificates
@@ -68,7 +68,7 @@ start_moto
 export BDA_TEST_MOTO=$moto_endpoint
 export BDA_TEST_PYTHON=$python_tools/bin/python
 
-# Reports go to files: Swift Testing's lines would stand between theirs.
+# Reports are written to files, so that lines of Swift Testing do not interrupt them.
 reports=$scratch/log/$kind
 common=log_path=$reports:external_symbolizer_path=$(dirname "$(readlink -f "$(command -v swift)")")/llvm-symbolizer
 if [ "$kind" = thread ]; then

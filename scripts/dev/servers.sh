@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# The servers of test.sh, soak.sh and sanitize.sh, and the test program. Source it after lib.sh, postgres.sh, kafka.sh and s3.sh;
-# needs `begin` and what the find_… functions find.
+# Starts the servers of test.sh, soak.sh and sanitize.sh, and the test program. Source it after lib.sh, postgres.sh, kafka.sh and
+# s3.sh; it needs `begin` and the results of the find_… functions.
 
-# start_test_servers WITH_KAFKA: PostgreSQL, SeaweedFS, and Kafka unless the argument is empty; exports where they are.
-# With $certificates (certificates.sh) they speak TLS too.
+# start_test_servers WITH_KAFKA: starts PostgreSQL, SeaweedFS, and Kafka unless the argument is empty; exports their addresses.
+# With $certificates (certificates.sh) the servers also accept TLS.
 start_test_servers() {
     say "starting PostgreSQL"
     start_postgres
@@ -29,7 +29,7 @@ start_test_servers() {
     export BDA_TEST_S3=$s3_endpoint BDA_TEST_S3_BUCKET=bda-test BDA_TEST_REQUIRE_S3=1
     BDA_TEST_BIN=$(swift build "${build_options[@]}" --show-bin-path)
     export BDA_TEST_BIN
-    # psql of the same version as the server.
+    # psql must have the same version as the server.
     export PATH=$postgres_bin:$PATH
 }
 
@@ -41,10 +41,10 @@ make_wrong_clock() {
         -o "$BDA_TEST_WRONG_CLOCK" "$repo/scripts/dev/wrong-clock.c" -ldl || fail "scripts/dev/wrong-clock.c does not compile"
 }
 
-# The flag stands here and not in Package.swift: a warning of the next Swift must not break a clone's build.
+# The flag is here and not in Package.swift, so that a new warning of a later Swift does not break the build of a clone.
 strict=(-Xswiftc -warnings-as-errors --explicit-target-dependency-import-check error)
 
-# More options of the build, such as a sanitizer and a folder of its own.
+# Further options of the build, such as a sanitizer and a separate build folder.
 build_options=()
 
 build_tests() {
@@ -52,8 +52,8 @@ build_tests() {
     run swift build --build-tests "${strict[@]}" "${build_options[@]}" || fail "the build failed (warnings count as errors)"
 }
 
-# run_tests OPTION...: the test program, as SwiftPM would start it, where it lies where SwiftPM 6 puts it. `swift test` shows
-# nothing before its end unless it writes to a terminal, and then a test that hangs in continuous integration leaves no trace.
+# run_tests OPTION...: runs the test program as SwiftPM would, from the path that SwiftPM 6 uses. Without a terminal `swift test`
+# prints its output only at the end, so a test that hangs in continuous integration would leave no output.
 run_tests() {
     local tests=$BDA_TEST_BIN/billing-data-aggregatorPackageTests.xctest
     if [ -x "$tests" ]; then

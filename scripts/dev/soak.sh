@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Plays many seeded scenarios of faults against a fleet: see `soak.sh --help`.
+# Runs many seeded fault scenarios against a fleet: see `soak.sh --help`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source ./lib.sh
@@ -13,24 +13,24 @@ usage() {
     cat <<'TEXT'
 usage: scripts/dev/soak.sh [--scenarios N] [--seed S] [--from I] [--fault TEXT] [--only I] [--broker-away N]
 
-Builds, starts throw-away servers on free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS) and plays scenarios:
-a coordinator and workers as real processes export a business date while they are killed, frozen and stopped, servers are
-restarted or stay away, connections are cut, delayed and silenced, S3 answers wrongly, topics carry forged messages or are
-missing, readers hold views, the next version is set up in mid-run, and clocks are wrong.
-One line each says number, seed, outcome, seconds, the faults with the moment of each, and in brackets how programs
-ended that did not end well. Every twenty scenarios in a row have each kind of fault.
+Builds, starts temporary servers on free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS) and runs scenarios: a
+coordinator and workers as real processes export a business date while processes are killed, frozen and stopped, servers
+are restarted or unreachable, connections are cut, delayed and silenced, S3 returns wrong responses, topics contain forged
+messages or are missing, readers lock views, the next version is set up during the run, and clocks are wrong.
+Each scenario prints one line with number, seed, outcome, seconds, the faults and their moments, and in brackets the
+endings of programs that failed. Twenty consecutive scenarios contain each kind of fault.
 
-  --scenarios N    how many (default 200, ten to thirty seconds each)
-  --seed S         which: the same seed and number are the same scenario (default 1)
-  --from I         begins with scenario I of the seed (default 0): to go on with a soak, or to play it in parts at once
-  --fault TEXT     only scenarios with a fault whose name holds the text; docs/reliability.md has the names
-  --only I         only scenario I of the seed, counted from 0
-  --broker-away N  how many seconds the broker stays away where it does (default 120)
-  --help           this text
+  --scenarios N    number of scenarios (default 200, ten to thirty seconds each)
+  --seed S         seed of the scenarios: the same seed and number give the same scenario (default 1)
+  --from I         begin with scenario I of the seed (default 0), to continue a soak or to run parts of it in parallel
+  --fault TEXT     run only scenarios with a fault name that contains the text; docs/reliability.md lists the names
+  --only I         run only scenario I of the seed, counted from 0
+  --broker-away N  seconds for which the fault 'broker away' stops the broker (default 120)
+  --help           print this text
 
-The exit code is 1 when an outcome was wrong: an export that differs from that of an undisturbed run, a program that ended
-with an exit code it should not have, a date that was not complete after the faults were over, or anything left behind.
-What the programs of such a scenario wrote is kept in .build/soak-logs.
+The exit code is 1 if an outcome is wrong: an export that differs from that of an undisturbed run, a program that ended
+with a wrong exit code, a date that was not complete after the faults, or remains of any kind. The output of the programs
+of such a scenario is kept in .build/soak-logs.
 
 environment:
   KAFKA_HOME, TMPDIR    as for scripts/dev/test.sh
@@ -57,7 +57,7 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         --fault)
-            [ -n "${2:-}" ] || fail "--fault needs a value" "docs/reliability.md has the names of faults"
+            [ -n "${2:-}" ] || fail "--fault needs a value" "docs/reliability.md lists the names of faults"
             kind=$2
             shift
             ;;
@@ -108,6 +108,6 @@ printf '\n%s scenarios, %s wrong\n' "$played" "$wrong"
 if [ "$status" -ne 0 ] || [ "$wrong" -ne 0 ] || [ "$played" -eq 0 ]; then
     mkdir -p "$logs"
     cp -r "$scratch/log" "$logs/servers"
-    [ "$played" -gt 0 ] || [ -z "$kind" ] || fail "no scenario was played" "Is there a fault '$kind'? docs/reliability.md has the names."
-    fail "not all outcomes were right" "What programs, tests and servers wrote lies in $logs"
+    [ "$played" -gt 0 ] || [ -z "$kind" ] || fail "no scenario was run" "Check the name of the fault '$kind'; docs/reliability.md lists the names."
+    fail "at least one outcome was wrong" "The output of programs, tests and servers is in $logs"
 fi

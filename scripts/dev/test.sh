@@ -15,23 +15,24 @@ usage() {
     cat <<'TEXT'
 usage: scripts/dev/test.sh [--filter REGEX] [--skip-lint]
 
-Installs what is missing (apt, pip; it says what), builds with warnings as errors, starts throw-away servers on
-free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS, moto), runs the linters, all tests and twenty scenarios of
-faults (soak.sh runs more), and stops the servers.
+Installs missing packages (apt, pip; it prints their names), builds with warnings as errors, starts temporary servers on
+free ports of 127.0.0.1 (PostgreSQL, Apache Kafka, SeaweedFS, moto), runs the linters, all tests and twenty fault
+scenarios (soak.sh runs more), and stops the servers.
 
-  --filter REGEX   only the tests whose name matches, as in `swift test --filter`
-  --skip-lint      without the linters
-  --help           this text
+  --filter REGEX   run only tests with a matching name, as in `swift test --filter`
+  --skip-lint      skip the linters
+  --help           print this text
 
 environment:
-  KAFKA_HOME                  an unpacked Apache Kafka; without it the official archive is fetched once and kept in
-                              ~/.cache/billing-data-aggregator; where that cannot be reached, the fleet test runs on
-                              librdkafka's mock cluster, and the closing lines say so
-  KAFKA_SCRAM_HOME            an unpacked Apache Kafka 3 for the tests of SCRAM, which librdkafka before 2.6.1 can do with
-                              Kafka 3 only; without it they are left out, and the closing lines say so
-  BDA_TEST_REQUIRE_KAFKA=1    fail where Kafka would be skipped
-  BDA_TEST_SEEDS=FIRST-LAST   seeds of the random warehouses whose exports are computed again (default 1-6)
-  TMPDIR                      where the servers keep their files while the tests run (default /tmp)
+  KAFKA_HOME                  folder of an unpacked Apache Kafka; without it the official archive is fetched once and kept
+                              in ~/.cache/billing-data-aggregator; if the archive is unreachable, the fleet tests use
+                              librdkafka's mock cluster, which the last lines report
+  KAFKA_SCRAM_HOME            folder of an unpacked Apache Kafka 3 for the SCRAM tests, because librdkafka before 2.6.1
+                              supports SCRAM with Kafka 3 only; without it these tests are skipped, which the last lines
+                              report
+  BDA_TEST_REQUIRE_KAFKA=1    fail if Kafka would be skipped
+  BDA_TEST_SEEDS=FIRST-LAST   seeds of the random warehouses whose exports are recomputed (default 1-6)
+  TMPDIR                      folder for the files of the servers during the tests (default /tmp)
 
 examples:
   scripts/dev/test.sh
@@ -69,7 +70,7 @@ if find_kafka; then
     find_java
     with_kafka=yes
 elif [ "${BDA_TEST_REQUIRE_KAFKA:-0}" = 1 ]; then
-    fail "no Kafka, and BDA_TEST_REQUIRE_KAFKA=1 forbids to go on without" "Set KAFKA_HOME to an unpacked Apache Kafka."
+    fail "Kafka is not available, and BDA_TEST_REQUIRE_KAFKA=1 requires it" "Set KAFKA_HOME to an unpacked Apache Kafka."
 fi
 
 if [ "$with_lint" = yes ]; then
@@ -112,7 +113,7 @@ if [ ${#filter[@]} -gt 0 ]; then
     BDA_TEST_FAULTS=1 phase "${filter[@]}"
 else
     phase
-    # These restart servers, so they have them to themselves.
+    # These tests restart servers, so they run alone.
     if [ -n "$with_kafka" ]; then
         make_wrong_clock
         say "testing faults"

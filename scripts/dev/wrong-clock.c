@@ -1,8 +1,8 @@
 /* Gives a program a wrong clock: LD_PRELOAD=wrong-clock.so BDA_TEST_CLOCK_OFFSET=SECONDS.
  *
- * What the program reads as the time of day is shifted; the clocks that only run forward are not. Deadlines that it makes of
- * a shifted time are shifted back before the system waits for them, as on a machine whose own clock is wrong. (libfaketime
- * makes librdkafka's waits longer by the offset.) */
+ * The time of day that the program reads is shifted; monotonic clocks are not. Deadlines computed from a shifted time are
+ * shifted back before the system waits for them, as on a machine with a wrong clock. (libfaketime extends librdkafka's
+ * waits by the offset.) */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
--- SAP documents, made from Tripica's billing documents, with what goes wrong between two systems: documents that are not
--- booked, booked days later, or with another amount; documents that SAP alone has; partners that Tripica does not know.
+-- SAP documents, generated from Tripica's billing documents, with the usual differences between two systems: documents that are
+-- not booked, booked days later, or booked with another amount; documents and partners that exist in SAP only.
 
 CREATE TEMP TABLE gen_sap AS
 SELECT s.*, pg_temp.hk('1000|' || s.fiscal_year || '|' || s.sap_no) AS document_hk
@@ -8,9 +8,9 @@ FROM (
            x.posting_date, extract(year FROM x.posting_date)::integer AS fiscal_year,
            (1800000000 + row_number() OVER (ORDER BY d.document_id))::text AS sap_no,
            CASE WHEN d.kind = 1 THEN 'AB' WHEN d.charge_type = 'GUTSCHRIFT' THEN 'DG' ELSE 'DR' END AS document_type,
-           -- A few are off by some cents, for example because another system rounded.
+           -- A few amounts differ by some cents, for example because another system rounded them.
            CASE WHEN pg_temp.pick(d.document_id, 72, 150) = 0 THEN 0.01 * (1 + pg_temp.pick(d.document_id, 73, 5)) ELSE 0 END AS deviation,
-           -- Most of the postings that are days later are announced at once.
+           -- SAP has most of the documents that are posted days later at once.
            CASE WHEN x.posting_date > d.day + 1 AND pg_temp.pick(d.document_id, 78, 4) > 0 THEN d.day + 1 ELSE x.posting_date END
            + CASE WHEN pg_temp.pick(d.document_id, 74, 40) = 0 THEN 1 + pg_temp.pick(d.document_id, 75, 5) ELSE 0 END AS load_day
     FROM gen AS g CROSS JOIN gen_document AS d
@@ -25,7 +25,7 @@ FROM (
 CROSS JOIN gen AS g
 WHERE s.load_day <= g.last_load;
 
--- What the lines add up to, by tax rate.
+-- The sums of the lines by tax rate.
 CREATE TEMP TABLE gen_sap_rate AS
 SELECT s.document_hk, p.tax_rate, sum(p.net1 + p.net2) AS net, sum(p.tax1 + p.tax2) AS tax,
        row_number() OVER (PARTITION BY s.document_hk ORDER BY p.tax_rate DESC) AS n
@@ -38,7 +38,7 @@ SELECT s.document_hk, s.document_id, s.load_day, s.due, s.deviation, s.document_
 FROM gen_sap AS s
 JOIN (SELECT document_hk, sum(net + tax) AS gross, count(*)::integer AS rates FROM gen_sap_rate GROUP BY document_hk) AS r USING (document_hk);
 
--- Documents that SAP alone has: manual postings to one customer in fifty, and two partners that Tripica does not know.
+-- Documents that exist in SAP only: manual postings to one customer in fifty, and to two partners that Tripica does not have.
 CREATE TEMP TABLE gen_sap_manual AS
 SELECT m.*, pg_temp.hk('1000|' || m.fiscal_year || '|' || m.sap_no) AS document_hk
 FROM (
@@ -121,8 +121,8 @@ FROM (
     SELECT document_hk, pg_temp.loaded(day, manual_id, 1, false), 1, amount, day + 14, 'Mahnkosten, manuell' FROM gen_sap_manual
 ) AS d;
 
--- Journal: debit receivables, credit revenue and tax by rate; the other way round where the amount is negative. What the
--- receivable deviates by goes to an account for rounding differences, so that debit equals credit.
+-- Journal: debit receivables, credit revenue and tax by rate; reversed if the amount is negative. The deviation of the
+-- receivable is posted to an account for rounding differences, so that debit equals credit.
 INSERT INTO bookkeeper_vault.msat_journal_line
 SELECT document_hk, load_dts, line_no, 'sap.fi', pg_temp.hk(concat_ws('|', line_no, gl_account, debit_credit, amount, cost_center)),
        gl_account, debit_credit, amount, cost_center

@@ -1,9 +1,9 @@
 -- Billing documents and their items.
 --
 -- Each account gets a document every month: eleven times an instalment (ABSCHLAG), once the yearly bill (JAHRESRECHNUNG),
--- which is a credit note (GUTSCHRIFT) where too much was paid. It has two items for each contract. One document in sixty is
--- cancelled (kind 1) and booked again with another amount (kind 2). Items come days late, get their description or due date
--- corrected, and some had a wrong amount at first.
+-- which is a credit note (GUTSCHRIFT) if too much was paid. It has two items for each contract. One document in sixty is
+-- cancelled (kind 1) and booked again with another amount (kind 2). Some items are loaded days late, have a corrected
+-- description or due date, or had a wrong amount at first.
 
 CREATE TEMP TABLE gen_document AS
 SELECT d.*, d.day + CASE WHEN d.charge_type = 'JAHRESRECHNUNG' THEN 30 ELSE 14 END AS due
@@ -12,9 +12,9 @@ FROM (
            'R' || lpad(a.account_id::text, 8, '0') || '-' || m.month_text || '-' || k.kind AS document_no,
            CASE k.kind WHEN 0 THEN o.day WHEN 1 THEN o.cancel_day ELSE o.cancel_day + pg_temp.pick(o.id, 13, 2) END AS day,
            CASE WHEN k.kind = 1 THEN 'STORNO' ELSE o.charge_type END AS charge_type, o.charge_type AS original_type,
-           -- One in thirty comes up to nine days late.
+           -- One item in thirty is loaded up to nine days late.
            CASE WHEN pg_temp.pick(k.document_id, 16, 30) = 0 THEN 1 + pg_temp.pick(k.document_id, 17, 9) ELSE 0 END AS late,
-           -- The day whose load says that the document is cancelled.
+           -- The day of the load with the cancelled status of the document.
            CASE WHEN o.cancelled AND k.kind = 0
                 THEN o.cancel_day + CASE WHEN pg_temp.pick(k.document_id + 1, 16, 30) = 0
                                          THEN 1 + pg_temp.pick(k.document_id + 1, 17, 9) ELSE 0 END END AS cancel_load
@@ -38,7 +38,7 @@ FROM (
 CROSS JOIN gen AS g
 WHERE d.day <= g.last_day AND d.day + d.late <= g.last_load;
 
--- A contract's two items of a document. The tax of both together is exact; the second item takes the rounding.
+-- The two items of a contract in a document. The tax of both together is exact; the second item contains the rounding.
 CREATE TEMP TABLE gen_position AS
 SELECT d.document_id, d.account_id, d.kind, k.contract_id, k.contract_hk, k.account_hk, k.tax_rate,
        n.net1, n.net2, t.tax1, round((n.net1 + n.net2) * k.tax_rate / 100, 2) - t.tax1 AS tax2
@@ -65,7 +65,7 @@ SELECT i.charge_id, p.contract_hk, p.account_hk, d.document_no, d.charge_type, d
        pg_temp.hk('C' || lpad(p.contract_id::text, 9, '0') || '-' || d.month_text || '-' || i.item || d.kind) AS charge_hk,
        CASE WHEN d.kind = 1 THEN 'C' || lpad(p.contract_id::text, 9, '0') || '-' || d.month_text || '-' || i.item || '0' END
            AS cancels_charge_no,
-       -- What the second version corrects: 0 to 5 the description, 6 to 10 the due date, 11 the amount; others have none.
+       -- The correction of the second version: 0 to 5 the description, 6 to 10 the due date, 11 the amount; others have none.
        pg_temp.pick(i.charge_id, 30, 100) AS correction,
        1 + pg_temp.pick(i.charge_id, 31, 25) AS correction_after
 FROM gen_position AS p

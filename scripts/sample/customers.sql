@@ -4,7 +4,7 @@
 CREATE TEMP TABLE gen AS
 SELECT :'date'::date AS business_date,
        :'date'::date - :days AS first_day,
-       -- The vaults go on after the business date, as they do when an older date is run again.
+       -- The vaults contain loads after the business date, as they do when an older date is run again.
        :'date'::date + 2 AS last_day,
        :'date'::date + 3 AS last_load,
        greatest(20, (500 * :scale)::integer) AS customers,
@@ -19,7 +19,7 @@ SELECT i AS customer_id,
        'K' || lpad(i::text, 8, '0') AS customer_no,
        pg_temp.hk('K' || lpad(i::text, 8, '0')) AS customer_hk,
        i <= g.business_customers AS is_business,
-       -- Most came with the first load of all, one in ten later.
+       -- Most customers are in the very first load, one in ten in a later one.
        CASE WHEN i > g.business_customers AND pg_temp.pick(i, 1, 10) = 0
             THEN g.first_day + pg_temp.pick(i, 2, :days) ELSE g.first_day - 1 END AS created
 FROM gen AS g CROSS JOIN generate_series(1, g.customers) AS i;

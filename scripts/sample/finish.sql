@@ -1,4 +1,4 @@
--- Keys and indexes as a vault has them, what the loads say of themselves, statistics, rights.
+-- Keys and indexes of a typical vault, the records of the loads, statistics, rights.
 
 ALTER TABLE datalake_vault.hub_customer ADD PRIMARY KEY (customer_hk);
 ALTER TABLE datalake_vault.sat_customer ADD PRIMARY KEY (customer_hk, load_dts);
@@ -29,7 +29,7 @@ ALTER TABLE bookkeeper_vault.msat_document_line ADD PRIMARY KEY (document_hk, lo
 ALTER TABLE bookkeeper_vault.msat_journal_line ADD PRIMARY KEY (document_hk, load_dts, line_no);
 ALTER TABLE bookkeeper_vault.msat_tax_line ADD PRIMARY KEY (document_hk, load_dts, line_no);
 
--- Links are followed from either end.
+-- Links are read from both ends.
 CREATE INDEX ON datalake_vault.link_account_customer (account_hk);
 CREATE INDEX ON datalake_vault.link_account_customer (customer_hk);
 CREATE INDEX ON datalake_vault.link_contract_account (contract_hk);
@@ -45,7 +45,7 @@ CREATE INDEX ON dunning_vault.link_dunning_case_account (account_hk);
 CREATE INDEX ON bookkeeper_vault.link_document_partner (document_hk);
 CREATE INDEX ON bookkeeper_vault.link_document_partner (partner_hk);
 
--- One row for each satellite and night, also where the night brought nothing; the load of 04:50 where there was one.
+-- One row for each satellite and night, also for empty loads; and one for each load of 04:50.
 SELECT format($sql$
     INSERT INTO %1$s.load_control
     SELECT %3$L, l.load_name, d.day, %4$L,
@@ -82,7 +82,7 @@ ALTER TABLE datalake_vault.load_control ADD PRIMARY KEY (satellite, business_dat
 ALTER TABLE dunning_vault.load_control ADD PRIMARY KEY (satellite, business_date, load_name);
 ALTER TABLE bookkeeper_vault.load_control ADD PRIMARY KEY (satellite, business_date, load_name);
 
--- The role that deploy/postgres/role.sql makes, where it exists.
+-- Rights for the role of deploy/postgres/role.sql, if it exists.
 SELECT format('GRANT USAGE ON SCHEMA %1$I TO billing_aggregator; GRANT SELECT ON ALL TABLES IN SCHEMA %1$I TO billing_aggregator', vault)
 FROM unnest(ARRAY['datalake_vault', 'dunning_vault', 'bookkeeper_vault']) AS vault
 WHERE EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'billing_aggregator')

@@ -1,6 +1,6 @@
--- What the generator is made of: numbers and times that are functions of seed and id, and of nothing else.
+-- The functions of the generator: numbers and times that depend only on seed and id.
 
--- 0 .. n-1. PostgreSQL promises that this hash stays the same: hash-partitioned tables rest on it.
+-- Returns a number from 0 to n-1. PostgreSQL keeps this hash stable, because hash-partitioned tables depend on it.
 CREATE FUNCTION pg_temp.pick(id bigint, salt integer, n integer) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ((hashint8extended(id, salt + :seed * 1000) & 9223372036854775807) % n)::integer;
@@ -9,9 +9,9 @@ CREATE FUNCTION pg_temp.hk(business_key text) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN decode(md5(business_key), 'hex');
 
--- When the row came: in the nightly load after its day (01:00 to 03:30 in the utility's time zone), or, for one in fifty
--- where `intraday` holds, in the load of 04:50 to 05:20, which a cut-off at 05:00 divides. A version's number makes it
--- unique.
+-- Returns the load time of a row: in the nightly load after its day (01:00 to 03:30 in the utility's time zone), or, for one in
+-- fifty rows if `intraday` is set, in the load from 04:50 to 05:20, which a cut-off at 05:00 divides. The version's number makes
+-- the time unique.
 CREATE FUNCTION pg_temp.loaded(day date, id bigint, version integer, intraday boolean) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (day + 1

@@ -7,15 +7,15 @@ usage() {
     cat <<'TEXT'
 usage: scripts/sample/load.sh [--scale S] [--seed N] [--date D] [--days N] [--force]
 
-Makes the schemas datalake_vault, dunning_vault and bookkeeper_vault in the database that psql's environment
-(PGHOST, PGPORT, PGDATABASE, PGUSER, ...) names, and fills them. The same seed, scale, date and days give the same rows.
+Creates and fills the schemas datalake_vault, dunning_vault and bookkeeper_vault in the database that psql's environment
+variables (PGHOST, PGPORT, PGDATABASE, PGUSER, ...) name. The same seed, scale, date and days give the same rows.
 
-  --scale S   1 makes about 30,000 charges in seconds, 1000 tens of millions; fractions like 0.1 are allowed (default 1)
-  --seed N    another seed, other figures: 0 to 999 (default 1)
-  --date D    the business date, at least five days ago: loads go on for three more days (default 2026-01-15)
-  --days N    days of documents before it, at least 30 (default 730)
-  --force     drop schemas of these names also when they are no sample: EVERYTHING in them is lost
-  --help      this text
+  --scale S   size: 1 gives about 30,000 charges in seconds, 1000 tens of millions; fractions like 0.1 are allowed (default 1)
+  --seed N    seed of the random figures, 0 to 999 (default 1)
+  --date D    the business date, at least five days ago: loads continue for three more days (default 2026-01-15)
+  --days N    number of days with documents before the business date, at least 30 (default 730)
+  --force     drop schemas with these names even if they are not a sample: ALL of their data is lost
+  --help      print this text
 
 examples:
   PGDATABASE=octopus scripts/sample/load.sh
@@ -49,7 +49,7 @@ done
 [[ $seed =~ ^[0-9]{1,3}$ ]] || fail "--seed '$seed' is not a whole number from 0 to 999"
 [[ $days =~ ^[1-9][0-9]{1,3}$ ]] && [ "$days" -ge 30 ] || fail "--days '$days' is not a whole number from 30 to 9999"
 [[ $date =~ ^[0-9]{4}-[0-9]{2}-[0-9]{2}$ ]] || fail "--date '$date' is not a date like 2026-01-15"
-# The loads after it must have come by now: a precheck finds rows from the future.
+# The loads after the date must be in the past, because a precheck rejects rows from the future.
 newest=$(date --utc --date='5 days ago' +%F)
 [[ ! $date > $newest ]] || fail "--date '$date' must be at least five days ago: $newest or before"
 
@@ -62,10 +62,10 @@ foreign=$(sql --command="
       AND obj_description(oid, 'pg_namespace') IS DISTINCT FROM 'sample warehouse'
       AND coalesce(obj_description(oid, 'pg_namespace'), '') NOT LIKE 'sample warehouse%'")
 [ -z "$foreign" ] || [ "$force" = true ] ||
-    fail "$foreign: schemas of these names are there and not marked as a sample; --force drops them with all they hold"
+    fail "$foreign: schemas with these names exist and are not marked as a sample; --force drops them with all their data"
 
 started=$SECONDS
-# One transaction: whoever looks meanwhile sees the old sample or the new one.
+# The load is one transaction, so a concurrent reader sees either the old sample or the new one.
 cd "$folder"
 sql --set=scale="$scale" --set=seed="$((10#$seed))" --set=date="$date" --set=days="$days" --single-transaction \
     --file=- <<'SQL'

@@ -1,4 +1,4 @@
--- The table of the export benchmark: :rows rows of about 155 bytes as CSV, in the order of their key.
+-- Creates the table of the export benchmark: :rows rows of about 155 bytes as CSV, in the order of their key.
 CREATE SCHEMA bench_vault;
 CREATE TABLE bench_vault.charge (
     charge_id    bigint PRIMARY KEY,

@@ -1,4 +1,4 @@
--- A job that does nothing, to measure what a job costs beside its work.
+-- An empty job, to measure the cost of a job without its work.
 -- @segment noop.work_c
 -- @reads   run
 -- @writes  noop
