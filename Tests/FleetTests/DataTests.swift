@@ -121,7 +121,7 @@ extension WholeSystem {
                     SELECT '\\xf8', '2026-01-01', 'broken', company_code, fiscal_year, document_no
                     FROM bookkeeper_vault.hub_document WHERE load_dts < '2026-01-01' LIMIT 1
                     """, mends: "DELETE FROM bookkeeper_vault.hub_document WHERE record_source = 'broken'",
-                says: ["business key is there more than once"]),
+                says: ["business key occurs more than once"]),
             Fault(
                 check: "bookkeeper.tax_matches_rate",
                 breaks:

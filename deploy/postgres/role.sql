@@ -2,9 +2,9 @@
 --
 --     psql --dbname=octopus --set=role=billing_aggregator --file=deploy/postgres/role.sql
 --
--- Run this file as a superuser, or as a role that owns the database and the vaults and has CREATEROLE. It can be repeated at any
--- time, and must be repeated after a vault table gets a new owner. It sets no password; `\password billing_aggregator` sets one
--- without writing it to a file.
+-- Run this file as a superuser, or as a role that owns the database and the vaults and has CREATEROLE. It can be
+-- repeated at any time, and must be repeated after a vault table gets a new owner. It sets no password; `\password
+-- billing_aggregator` sets one without writing it to a file.
 --
 -- The rights of the role:
 --     CONNECT on the database             to log in
@@ -35,7 +35,8 @@ SELECT format('GRANT USAGE ON SCHEMA %1$I TO %2$I; GRANT SELECT ON ALL TABLES IN
 FROM unnest(ARRAY['datalake_vault', 'dunning_vault', 'bookkeeper_vault']) AS vault
 \gexec
 
--- Default privileges apply to the role that creates a table, so they are set for each role that owns a vault or a table in it.
+-- Default privileges apply to the role that creates a table, so they are set for each role that owns a vault or a table
+-- in it.
 SELECT DISTINCT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO %I',
                        pg_get_userbyid(owner), nspname, :'role')
 FROM pg_catalog.pg_namespace AS vault

@@ -49,8 +49,8 @@ sql() { psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 
 sql_admin --command='CREATE DATABASE octopus'
 say "loading the sample warehouse, scale $scale"
 run scripts/sample/load.sh --scale "$scale" || fail "the sample could not be loaded"
-# The rows of a vault are stored in the order of its loads. Those of the sample are stored by account, which would favour the
-# partitions: the rows of one partition would be adjacent.
+# The rows of a vault are stored in the order of its loads. Those of the sample are stored by account, which would
+# favour the partitions: the rows of one partition would be adjacent.
 say "putting the rows in the order of their loads"
 run_quietly order psql --no-psqlrc --set=ON_ERROR_STOP=1 --file=scripts/bench/partitioning/load_order.sql || fail "CLUSTER failed"
 run_quietly vacuum vacuumdb --analyze || fail "VACUUM failed"
@@ -71,8 +71,8 @@ mapfile -t segments < <(for segment in "${!file_of[@]}"; do
     for need in $(sed -n 's/^-- @needs *//p' "${file_of[$segment]}" | tr -d ,); do echo "$need $segment"; done
 done | sort | tsort)
 
-# session N: prints the begin of a psql script: the parameters of N partitions, and the settings of a worker's session. Parallel
-# workers are off, because their CPU time would count for other processes.
+# session N: prints the begin of a psql script: the parameters of N partitions, and the settings of a worker's session.
+# Parallel workers are off, because their CPU time would count for other processes.
 session() {
     cat <<SQL
 \\set work bda_run_$1
@@ -93,8 +93,9 @@ mark() {
     printf '\\! echo %s $(date +%%s%%N) $(sed "s/.*) //" /proc/$backend/stat | cut -d" " -f12,13) >>%s\n' "$1" "$scratch/marks"
 }
 
-# turn N: prints the psql script of one measurement: it creates the run's tables as the coordinator does, then runs each segment for
-# each partition as a worker does. EXPLAIN ANALYZE runs an init segment and reports its plan; an archive is copied out.
+# turn N: prints the psql script of one measurement: it creates the run's tables as the coordinator does, then runs each
+# segment for each partition as a worker does. EXPLAIN ANALYZE runs an init segment and reports its plan; an archive is
+# copied out.
 turn() {
     local file segment partition
     session "$1"
@@ -135,8 +136,8 @@ play() {
         fail "a segment failed"
 }
 
-# figures N OUTPUT: prints a line for each segment with wall time, CPU time and buffers. The first line of buffers in a plan belongs to
-# its top node, which includes all other nodes.
+# figures N OUTPUT: prints a line for each segment with wall time, CPU time and buffers. The first line of buffers in a
+# plan belongs to its top node, which includes all other nodes.
 figures() {
     awk -v n="$1" -v tick="$(getconf CLK_TCK)" '
         FILENAME ~ /marks$/ {

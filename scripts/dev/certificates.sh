@@ -38,7 +38,8 @@ make_authority() {
         -keyout "$certificates/$1.key" -out "$certificates/$1.pem" || fail "openssl could not create an authority"
 }
 
-# sign AUTHORITY NAME DAYS [SUBJECT-ALTERNATIVE-NAME]: creates NAME.pem and NAME.key; with negative days the certificate has expired.
+# sign AUTHORITY NAME DAYS [SUBJECT-ALTERNATIVE-NAME]: creates NAME.pem and NAME.key; with negative days the certificate
+# has expired.
 sign() {
     local to=$certificates/$2
     printf '%s\n' "basicConstraints=CA:FALSE" ${4:+"subjectAltName=$4"} >"$to.extensions"

@@ -54,8 +54,8 @@ begin
 find_swift
 need_build_packages
 
-# The toolchain's library is linked as a whole, because the test program references no function of it. Only the compiler's
-# front end gets the fuzzer option: the driver would also link a `main`, which the test program already has.
+# The toolchain's library is linked as a whole, because the test program references no function of it. Only the
+# compiler's front end gets the fuzzer option: the driver would also link a `main`, which the test program already has.
 resources=$(swift -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)",*/\1/p')
 library=$(find "$resources/clang/lib/" -name "libclang_rt.fuzzer_no_main*$(uname -m).a" | head -n 1)
 [ -n "$library" ] || fail "this Swift toolchain has no libFuzzer" "Looked for libclang_rt.fuzzer_no_main below $resources"

@@ -71,14 +71,15 @@ fetch_kafka() {
 
 fetch() { run curl --fail --location --silent --show-error --retry 1 --connect-timeout 10 --output "$2" "$1"; }
 
-# published_digest FILE: prints the digest, which Apache writes as `name: ABCD 1234 ...` over several lines, or like sha512sum.
+# published_digest FILE: prints the digest, which Apache writes as `name: ABCD 1234 ...` over several lines, or like
+# sha512sum.
 published_digest() {
     sed -e 's/^[^:]*://' "$1" | tr -d ' \n' | tr 'A-F' 'a-f' | grep -o -E '^[0-9a-f]{128}'
 }
 
 # start_kafka: sets $kafka_bootstrap. With $certificates (certificates.sh) the broker also has listeners with TLS and
-# authentication: sets $kafka_ssl, $kafka_mtls (requires a client certificate), $kafka_sasl (user bda, $kafka_password) and
-# $kafka_expired. Tests restart the broker with $kafka_pid, the file of keep-up.sh. A test may start a proxy on
+# authentication: sets $kafka_ssl, $kafka_mtls (requires a client certificate), $kafka_sasl (user bda, $kafka_password)
+# and $kafka_expired. Tests restart the broker with $kafka_pid, the file of keep-up.sh. A test may start a proxy on
 # $kafka_proxy_port, to which the listener on $kafka_behind_proxy_port redirects clients.
 start_kafka() {
     local port controller_port ssl_port mtls_port sasl_port expired_port proxy_port behind_proxy_port
@@ -92,7 +93,8 @@ start_kafka() {
     kafka_bootstrap=127.0.0.1:$port
 }
 
-# launch_kafka NAME HOME: starts a broker and returns at once. $started is its process id; the caller's variables hold its ports.
+# launch_kafka NAME HOME: starts a broker and returns at once. $started is its process id; the caller's variables hold
+# its ports.
 launch_kafka() {
     local folder=$scratch/$1 secure=()
     free_ports port controller_port ssl_port mtls_port sasl_port expired_port proxy_port behind_proxy_port
@@ -134,7 +136,8 @@ launch_kafka_3() {
 
 wait_for_kafka_3() { wait_until kafka-3 "$kafka_3_process" 60 kafka_answers "$kafka_3_port"; }
 
-# Sends an ApiVersions request, version 0, and reads the length of the response: ports are open before requests are served.
+# Sends an ApiVersions request, version 0, and reads the length of the response: ports are open before requests are
+# served.
 kafka_answers() {
     timeout 5 bash -c '
         exec 3<>"/dev/tcp/127.0.0.1/$1"

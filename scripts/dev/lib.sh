@@ -19,14 +19,15 @@ fail() {
 
 # ---- clean-up -------------------------------------------------------------------------------------------------
 #
-# Every started command runs in its own session (setsid), listed in $scratch/sessions. This makes the clean-up complete: SwiftPM
-# puts its compilers into separate process groups and orphans change their parent, but a process remains in its session. It also
-# means that Ctrl-C reaches only this script, which then stops the other processes in order. The script waits for long commands
-# with `wait`, because bash runs a trap only between foreground commands.
+# Every started command runs in its own session (setsid), listed in $scratch/sessions. This makes the clean-up complete:
+# SwiftPM puts its compilers into separate process groups and orphans change their parent, but a process remains in its
+# session. It also means that Ctrl-C reaches only this script, which then stops the other processes in order. The script
+# waits for long commands with `wait`, because bash runs a trap only between foreground commands.
 
 scratch=
 
-# begin: creates a temporary folder, and ensures that the folder and all processes are removed when this script ends for any reason.
+# begin: creates a temporary folder, and ensures that the folder and all processes are removed when this script ends for
+# any reason.
 begin() {
     # The settings of the user's own systems must not affect the temporary ones, and vice versa.
     local name
@@ -75,7 +76,8 @@ finish() {
     trap - EXIT
     set +e
     disown -a # or bash reports each one that was killed
-    # The output does not go to stderr, which may be a file: the trap runs within the redirections of the interrupted command.
+    # The output does not go to stderr, which may be a file: the trap runs within the redirections of the interrupted
+    # command.
     [ "$1" -lt 128 ] || printf '\nstopping what was started ...\n' >&"$terminal"
     kill_session KILL "$guard"
     stop_all
@@ -98,8 +100,8 @@ session_members() {
     for file in /proc/[0-9]*/stat; do
         { read -r stat <"$file"; } 2>/dev/null || continue
         read -r -a fields <<<"${stat##*) }"
-        # Fields after the name: state, parent, group, session; a zombie is not a member. A process that has not yet called
-        # setsid is a member too.
+        # Fields after the name: state, parent, group, session; a zombie is not a member. A process that has not yet
+        # called setsid is a member too.
         if [ "${fields[0]}" != Z ] && { [ "${fields[3]}" = "$1" ] || [ "${stat%% *}" = "$1" ]; }; then
             echo "${stat%% *}"
         fi
@@ -186,8 +188,8 @@ wait_until() {
     done
 }
 
-# free_ports NAME...: sets each variable to a different free TCP port of 127.0.0.1. The ports are below the range that the system
-# uses for outgoing connections, so that a port remains free until its server starts.
+# free_ports NAME...: sets each variable to a different free TCP port of 127.0.0.1. The ports are below the range that
+# the system uses for outgoing connections, so that a port remains free until its server starts.
 free_ports() {
     local number given=" "
     while [ $# -gt 0 ]; do
@@ -249,8 +251,8 @@ need_packages() {
     case " ${missing[*]} " in *" postgresql "*) main_cluster_again "${as_root[@]}" ;; esac
 }
 
-# Debian creates and starts a cluster with a new server package, which is not wanted here. The setting is restored afterwards,
-# because it belongs to the owner of the machine.
+# Debian creates and starts a cluster with a new server package, which is not wanted here. The setting is restored
+# afterwards, because it belongs to the owner of the machine.
 cluster_settings=/etc/postgresql-common/createcluster.conf
 
 no_main_cluster() {

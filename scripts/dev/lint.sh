@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Runs the linters. Source it after lib.sh and s3.sh; it needs $python_tools. All linters run before failures are counted.
+# Runs the linters. Source it after lib.sh and s3.sh; it needs $python_tools. All linters run before failures are
+# counted.
 
 lint() {
     local failures=0 tools=$python_tools/bin programs=() yaml=()

@@ -37,10 +37,10 @@ as_postgres=()
 [ "$(id -u)" -ne 0 ] || as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups --)
 
 # start_postgres: sets $postgres_port, $postgres_socket (a folder), $postgres_admin (a conninfo of the superuser) and
-# $role_password, the password of the role billing_aggregator, which exists then and has no rights yet; and $postgres_pid, the
-# file of keep-up.sh, for tests that restart it.
-# The superuser can connect over the socket only, as the user of this script; all other roles need a password.
-# With $certificates (certificates.sh) the server also accepts TLS.
+# $role_password, the password of the role billing_aggregator, which exists then and has no rights yet; and
+# $postgres_pid, the file of keep-up.sh, for tests that restart it. The superuser can connect over the socket only, as
+# the user of this script; all other roles need a password. With $certificates (certificates.sh) the server also accepts
+# TLS.
 start_postgres() {
     local folder=$scratch/postgres database_user
     postgres_socket=$folder/socket
@@ -82,7 +82,8 @@ CONF
         (umask 077 && "${as_postgres[@]}" tee "$folder/data/server.key" <"$certificates/server.key" >/dev/null)
         "${as_postgres[@]}" tee -a "$folder/data/postgresql.conf" <<<"ssl = on" >/dev/null
     fi
-    # The server is stopped with QUIT, because the cluster is removed afterwards: no checkpoint and no wait for clients is needed.
+    # The server is stopped with QUIT, because the cluster is removed afterwards: no checkpoint and no wait for clients
+    # is needed.
     postgres_pid=$scratch/postgres.pid
     start QUIT "$repo/scripts/dev/keep-up.sh" "$postgres_pid" "${as_postgres[@]}" "$postgres_bin/postgres" \
         -D "$folder/data" >"$scratch/log/postgres.log" 2>&1

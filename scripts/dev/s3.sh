@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# Starts S3 servers for the tests: SeaweedFS, and moto for features that SeaweedFS lacks; and creates their Python environment.
-# Source it after lib.sh; it needs `begin`.
+# Starts S3 servers for the tests: SeaweedFS, and moto for features that SeaweedFS lacks; and
+# creates their Python environment. Source it after lib.sh; it needs `begin`.
 
-# find_python_tools: sets $python_tools to a virtual environment with scripts/dev/requirements.txt, created once per machine.
+# find_python_tools: sets $python_tools to a virtual environment with scripts/dev/requirements.txt, created once per
+# machine.
 find_python_tools() {
     local requirements=$repo/scripts/dev/requirements.txt folder
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || need_packages python3-venv
@@ -15,7 +16,8 @@ find_python_tools() {
         exec {lock}>"$cache/python.lock"
         run flock "$lock"
         if [ ! -f "$python_tools/complete" ]; then
-            # A virtual environment cannot be moved, so it is created in place, and is complete when its marker file exists.
+            # A virtual environment cannot be moved, so it is created in place, and is complete when its marker file
+            # exists.
             rm -rf "$python_tools"
             { run_quietly pip /usr/bin/python3 -m venv "$python_tools" &&
                 run_quietly pip "$python_tools/bin/pip" install --disable-pip-version-check --no-input -r "$requirements"; } ||

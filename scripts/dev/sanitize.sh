@@ -93,7 +93,7 @@ if [ "$status" -ne 0 ] || [ "$count" -ne 0 ]; then
     rm -rf "$logs"
     cp -r "$scratch/log" "$logs"
     cat "$reports".* 2>/dev/null | grep -E '^SUMMARY' | sort | uniq -c | sort -rn || true
-    printf 'FAILED (%s). What tests and servers wrote lies in %s\n' "$status" "$logs"
+    printf 'FAILED (%s). The output of tests and servers is in %s\n' "$status" "$logs"
     exit 1
 fi
 printf 'PASSED.\n'

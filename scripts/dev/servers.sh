@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Starts the servers of test.sh, soak.sh and sanitize.sh, and the test program. Source it after lib.sh, postgres.sh, kafka.sh and
-# s3.sh; it needs `begin` and the results of the find_… functions.
+# Starts the servers of test.sh, soak.sh and sanitize.sh, and the test program. Source it after
+# lib.sh, postgres.sh, kafka.sh and s3.sh; it needs `begin` and the results of the find_… functions.
 
-# start_test_servers WITH_KAFKA: starts PostgreSQL, SeaweedFS, and Kafka unless the argument is empty; exports their addresses.
-# With $certificates (certificates.sh) the servers also accept TLS.
+# start_test_servers WITH_KAFKA: starts PostgreSQL, SeaweedFS, and Kafka unless the argument is empty; exports their
+# addresses. With $certificates (certificates.sh) the servers also accept TLS.
 start_test_servers() {
     say "starting PostgreSQL"
     start_postgres
@@ -52,8 +52,8 @@ build_tests() {
     run swift build --build-tests "${strict[@]}" "${build_options[@]}" || fail "the build failed (warnings count as errors)"
 }
 
-# run_tests OPTION...: runs the test program as SwiftPM would, from the path that SwiftPM 6 uses. Without a terminal `swift test`
-# prints its output only at the end, so a test that hangs in continuous integration would leave no output.
+# run_tests OPTION...: runs the test program as SwiftPM would, from the path that SwiftPM 6 uses. Without a terminal
+# `swift test` prints its output only at the end, so a test that hangs in continuous integration would leave no output.
 run_tests() {
     local tests=$BDA_TEST_BIN/billing-data-aggregatorPackageTests.xctest
     if [ -x "$tests" ]; then

@@ -129,7 +129,7 @@ if [ "$status" -ne 0 ]; then
     logs=$repo/.build/test-logs
     rm -rf "$logs"
     cp -r "$scratch/log" "$logs"
-    printf 'FAILED (%s). What tests and servers wrote lies in %s\n' "$status" "$logs"
+    printf 'FAILED (%s). The output of tests and servers is in %s\n' "$status" "$logs"
     exit 1
 fi
 printf '%s\nPASSED' "$summary"

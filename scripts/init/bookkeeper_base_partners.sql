@@ -1,5 +1,5 @@
--- SAP's business partners of one bucket. The partner number is Tripica's customer number, so hash key and bucket are those of the
--- customer; a few partners exist in SAP only.
+-- SAP's business partners of one bucket. The partner number is Tripica's customer number, so hash key and bucket are
+-- those of the customer; a few partners exist in SAP only.
 -- @segment bookkeeper.base_partners
 -- @reads   vault
 -- @writes  base_data_partners

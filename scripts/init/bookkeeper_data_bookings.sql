@@ -1,6 +1,7 @@
--- Customer line items of SAP for one bucket: lines of all documents that are posted up to the business date. A document's
--- lines are a set; the newest set as of the cut-off is valid as a whole. An amount is positive if the customer owes it. SAP has
--- documents some days before their posting date; these are stored separately, to explain charges that are not booked yet.
+-- Customer line items of SAP for one bucket: lines of all documents that are posted up to the business date. A
+-- document's lines are a set; the newest set as of the cut-off is valid as a whole. An amount is positive if the
+-- customer owes it. SAP has documents some days before their posting date; these are stored separately, to explain
+-- charges that are not booked yet.
 -- @segment bookkeeper.data_bookings
 -- @reads   vault
 -- @writes  data_bookings, base_data_bookings_ahead

@@ -1,6 +1,6 @@
--- General ledger lines of SAP for one bucket: the lines of all documents that are posted up to the business date. Documents
--- of a customer are in the customer's bucket, documents without one (linked to the ghost partner, sixteen zero bytes) in
--- bucket 0. SAP marks a line S (Soll) for debit or H (Haben) for credit.
+-- General ledger lines of SAP for one bucket: the lines of all documents that are posted up to the business date.
+-- Documents of a customer are in the customer's bucket, documents without one (linked to the ghost partner, sixteen
+-- zero bytes) in bucket 0. SAP marks a line S (Soll) for debit or H (Haben) for credit.
 -- @segment bookkeeper.data_journal_entries
 -- @reads   vault
 -- @writes  data_journal_entries

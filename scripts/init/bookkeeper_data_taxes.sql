@@ -1,5 +1,5 @@
--- Tax lines of SAP for one bucket: those of all documents that are posted up to the business date. A line's tax is its net
--- amount times its rate, to within a cent. Documents without a customer are in bucket 0.
+-- Tax lines of SAP for one bucket: those of all documents that are posted up to the business date. A line's tax is its
+-- net amount times its rate, to within a cent. Documents without a customer are in bucket 0.
 -- @segment bookkeeper.data_taxes
 -- @reads   vault
 -- @writes  data_taxes

@@ -1,5 +1,5 @@
--- Customers of one bucket. A customer's bucket is a function of its hash key, and all rows of a customer are in its bucket, in
--- every segment.
+-- Customers of one bucket. A customer's bucket is a function of its hash key, and all rows of a customer are in its
+-- bucket, in every segment.
 -- @segment tripica.base_customers
 -- @reads   vault
 -- @writes  base_data_customers

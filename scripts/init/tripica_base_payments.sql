@@ -1,5 +1,5 @@
--- Payments on the accounts of one bucket with a value date up to the business date. A payment with status `returned` in its
--- newest version (the bank returned the money) does not count. Money paid out is negative.
+-- Payments on the accounts of one bucket with a value date up to the business date. A payment with status `returned` in
+-- its newest version (the bank returned the money) does not count. Money paid out is negative.
 -- @segment tripica.base_payments
 -- @reads   vault
 -- @writes  base_data_payments

@@ -6,10 +6,10 @@
 -- open_amount  charged - paid - written_off; negative if the customer has a credit
 --
 -- Open charges: a cancellation settles the charge that it cancels, due on that charge's date. All other amounts in the
--- customer's favour (credit notes, payments, write-offs) settle the charges in the order of their due dates, oldest first. The
--- open rest of a charge is overdue if its due date is not after the business date, and its age is the number of days since. So
--- open_amount = not_due + overdue - credit, and overdue is the sum of its ages. If more was paid out than the customer had in
--- its favour, the rest is owed back at once: it counts as due on the business date.
+-- customer's favour (credit notes, payments, write-offs) settle the charges in the order of their due dates, oldest
+-- first. The open rest of a charge is overdue if its due date is not after the business date, and its age is the number
+-- of days since. So open_amount = not_due + overdue - credit, and overdue is the sum of its ages. If more was paid out
+-- than the customer had in its favour, the rest is owed back at once: it counts as due on the business date.
 -- @segment tripica.data_balances
 -- @needs   tripica.base_accounts, tripica.base_payments, tripica.data_charges, tripica.data_write_offs
 -- @reads   run

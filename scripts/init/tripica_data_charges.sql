@@ -1,10 +1,10 @@
--- Charges of one bucket: all items of billing documents dated up to the business date, in their newest version as of the
--- cut-off. Items are not netted: a cancelled item is exported with status `cancelled`, and its cancellation is a separate item
--- with negated amounts, so that the sum over both is zero.
+-- Charges of one bucket: all items of billing documents dated up to the business date, in their newest version as of
+-- the cut-off. Items are not netted: a cancelled item is exported with status `cancelled`, and its cancellation is a
+-- separate item with negated amounts, so that the sum over both is zero.
 --
--- The cost of a bucket depends on its own size and not on that of the vault: its charges are found over its accounts and sorted
--- by hash key, and then the keys of hub and satellite are probed once for each charge, in the order of those indexes
--- (docs/decisions/0008-cost-of-partitioning.md).
+-- The cost of a bucket depends on its own size and not on that of the vault: its charges are found over its accounts
+-- and sorted by hash key, and then the keys of hub and satellite are probed once for each charge, in the order of those
+-- indexes (docs/decisions/0008-cost-of-partitioning.md).
 -- @segment tripica.data_charges
 -- @reads   vault
 -- @writes  data_charges

@@ -1,6 +1,6 @@
 -- Dunning cases of one bucket, in their newest version as of the cut-off, if that version's level was reached by the
--- business date. A case is blocked if its newest block covers the business date; a block may have no end. Past and future
--- blocks are not exported.
+-- business date. A case is blocked if its newest block covers the business date; a block may have no end. Past and
+-- future blocks are not exported.
 -- @segment tripica.data_dunning
 -- @reads   vault
 -- @writes  data_dunning

@@ -1,5 +1,6 @@
--- Advances the jobs of a run: marks jobs with a result as done, jobs without attempts left and without a session that could
--- still complete them as failed, and jobs with completed needs as ready. Returns the number of jobs in each state.
+-- Advances the jobs of a run: marks jobs with a result as done, jobs without attempts left and without a session that
+-- could still complete them as failed, and jobs with completed needs as ready. Returns the number of jobs in each
+-- state.
 CREATE OR REPLACE FUNCTION bda.advance(p_run_id text, p_owner_number bigint) RETURNS TABLE (state text, jobs bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column

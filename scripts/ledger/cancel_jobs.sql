@@ -1,5 +1,5 @@
--- Cancels the open jobs of a run, in the transaction that ends the run: the claim's index no longer contains them, and workers
--- that run them lose their claims. A worker's session may still commit a result, which is never read.
+-- Cancels the open jobs of a run, in the transaction that ends the run: the claim's index no longer contains them, and
+-- workers that run them lose their claims. A worker's session may still commit a result, which is never read.
 CREATE OR REPLACE FUNCTION bda.cancel_jobs(p_run_id text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM bda.settle(p_run_id);

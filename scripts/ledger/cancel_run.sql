@@ -1,5 +1,5 @@
--- Cancels a run and takes its ownership in one guarded update, but only if the run is open and its manifest is not recorded.
--- A refusal changes nothing. Returns the run's state after the call, or no row if the run does not exist.
+-- Cancels a run and takes its ownership in one guarded update, but only if the run is open and its manifest is not
+-- recorded. A refusal changes nothing. Returns the run's state after the call, or no row if the run does not exist.
 CREATE OR REPLACE FUNCTION bda.cancel_run(p_run_id text, p_owner text, p_exit_code integer, p_reason text)
 RETURNS TABLE (is_cancelled boolean, state text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column

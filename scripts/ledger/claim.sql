@@ -1,6 +1,7 @@
--- Claims one job for a worker's session, or returns no row if no job is claimable. Claims the named job, unless a claimable
--- job is expected to take more than twice as long; without a name, claims the claimable job with the longest expected time.
--- The caller commits at once: from then on the attempt counts, even if its worker ends. The attempt's row names the session.
+-- Claims one job for a worker's session, or returns no row if no job is claimable. Claims the named job, unless a
+-- claimable job is expected to take more than twice as long; without a name, claims the claimable job with the longest
+-- expected time. The caller commits at once: from then on the attempt counts, even if its worker ends. The attempt's
+-- row names the session.
 CREATE OR REPLACE FUNCTION bda.claim(
     p_job_id text, p_client_id text, p_environment text, p_worker_id text,
     p_backend_pid integer, p_backend_start timestamptz, p_lease_seconds integer

@@ -1,6 +1,6 @@
--- Ends an attempt without a result. Returns false and changes nothing if the attempt no longer holds the claim. Afterwards no
--- session of an earlier attempt can complete the job. p_outcome is retry, rejected or interrupted; a retry without attempts
--- left fails the job.
+-- Ends an attempt without a result. Returns false and changes nothing if the attempt no longer holds the claim.
+-- Afterwards no session of an earlier attempt can complete the job. p_outcome is retry, rejected or interrupted; a
+-- retry without attempts left fails the job.
 CREATE OR REPLACE FUNCTION bda.end_attempt(
     p_job_id text, p_attempt integer, p_outcome text, p_code text, p_message text, p_hint text,
     p_retry_after_seconds double precision

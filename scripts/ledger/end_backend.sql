@@ -1,5 +1,5 @@
--- Ends the session of a former worker, if it is still the session that made the claim, and waits until it has ended: it can
--- then commit nothing more. Returns false if the session has not ended within the time.
+-- Ends the session of a former worker, if it is still the session that made the claim, and waits until it has ended: it
+-- can then commit nothing more. Returns false if the session has not ended within the time.
 CREATE OR REPLACE FUNCTION bda.end_backend(p_pid integer, p_start timestamptz, p_wait_milliseconds bigint) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,6 +1,6 @@
--- Ends the sessions of all attempts at a job before the given attempt, and waits until each has ended: they can then commit
--- nothing more. Returns false if a session has not ended within the time. The sessions of a completed job are not ended,
--- because they may already run other jobs.
+-- Ends the sessions of all attempts at a job before the given attempt, and waits until each has ended: they can then
+-- commit nothing more. Returns false if a session has not ended within the time. The sessions of a completed job are
+-- not ended, because they may already run other jobs.
 CREATE OR REPLACE FUNCTION bda.end_sessions(p_job_id text, p_before integer, p_wait_milliseconds bigint) RETURNS boolean
 LANGUAGE plpgsql SET client_min_messages = error AS $$
 DECLARE

@@ -1,5 +1,5 @@
--- Changes the state of a run by compare-and-set: returns false if the run is not in state p_from. Raises BDA02 or BDA03 for
--- a former owner. The open jobs of a run that ends are cancelled.
+-- Changes the state of a run by compare-and-set: returns false if the run is not in state p_from. Raises BDA02 or BDA03
+-- for a former owner. The open jobs of a run that ends are cancelled.
 CREATE OR REPLACE FUNCTION bda.enter_state(p_run_id text, p_owner_number bigint, p_from text, p_to text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,4 +1,5 @@
--- The average duration in seconds of a segment's jobs in the three newest runs, by partition; the longest jobs run first.
+-- The average duration in seconds of a segment's jobs in the three newest runs, by partition; the longest jobs run
+-- first.
 CREATE OR REPLACE FUNCTION bda.expected_seconds(p_client_id text, p_environment text, p_segment text)
 RETURNS TABLE (partition_no integer, partition_count integer, seconds double precision)
 LANGUAGE sql STABLE AS $$

@@ -1,5 +1,5 @@
--- Marks a run as failed and cancels its open jobs. Returns false if the run has ended, or if its manifest is recorded: then
--- `latest.json` may already name the run, and it must be completed. Raises BDA02 or BDA03 for a former owner.
+-- Marks a run as failed and cancels its open jobs. Returns false if the run has ended, or if its manifest is recorded:
+-- then `latest.json` may already name the run, and it must be completed. Raises BDA02 or BDA03 for a former owner.
 CREATE OR REPLACE FUNCTION bda.fail_run(
     p_run_id text, p_owner_number bigint, p_exit_code integer, p_reason text, p_hint text
 ) RETURNS boolean LANGUAGE plpgsql AS $$

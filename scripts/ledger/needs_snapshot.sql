@@ -1,5 +1,5 @@
--- Whether a run still needs its snapshot. An archive that reads the vaults is compared with SQL sums in the run's snapshot, so
--- that a later load makes no difference: a run with such archives needs its snapshot until it is verified.
+-- Whether a run still needs its snapshot. An archive that reads the vaults is compared with SQL sums in the run's
+-- snapshot, so that a later load makes no difference: a run with such archives needs its snapshot until it is verified.
 CREATE OR REPLACE FUNCTION bda.needs_snapshot(p_run_id text) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM bda.run AS r

@@ -1,4 +1,5 @@
--- Writes the rows that a run reported for its business date into a type 2 history, and returns the number of inserted rows.
+-- Writes the rows that a run reported for its business date into a type 2 history, and returns the number of inserted
+-- rows.
 --
 -- The run's rows are valid from the business date up to the next date that is already reported, or without an end if there
 -- is none. So running an older date after a newer one gives the same history as running them in order, and running a date
@@ -12,12 +13,12 @@
 -- The lock admits readers and serializes the runs of two dates. It requires READ COMMITTED: the following statements must see
 -- the rows that the other run has committed.
 --
--- A history has client_id, environment, the key, valid_from, valid_to, content_hash, and then the columns of its content, with
--- the same names as in the source. The hash is computed from these columns, in the table's order.
+-- A history has client_id, environment, the key, valid_from, valid_to, content_hash, and then the columns of its
+-- content, with the same names as in the source. The hash is computed from these columns, in the table's order.
 --
--- New tables have no statistics, and a join with nested loops would take time quadratic in their rows. Without nested loops
--- each of these joins hashes or sorts, whatever row count the planner assumes. The cost of the only remaining loop, over two
--- values for each row, would start the JIT compiler, so that is off.
+-- New tables have no statistics, and a join with nested loops would take time quadratic in their rows. Without nested
+-- loops each of these joins hashes or sorts, whatever row count the planner assumes. The cost of the only remaining
+-- loop, over two values for each row, would start the JIT compiler, so that is off.
 CREATE OR REPLACE FUNCTION bda.record_history(
     p_source regclass, p_history regclass, p_key text[], p_client_id text, p_environment text, p_business_date date,
     p_run_id text, p_history_days integer

@@ -1,6 +1,6 @@
--- Records the result of a job, as the last statement of the transaction that does the job's work. p_xid is the transaction
--- that the worker began: raises BDA01 if the script ended that transaction and began another one. A unique violation of
--- result_pkey, which is raised before any other, means that the job already has a result.
+-- Records the result of a job, as the last statement of the transaction that does the job's work. p_xid is the
+-- transaction that the worker began: raises BDA01 if the script ended that transaction and began another one. A unique
+-- violation of result_pkey, which is raised before any other, means that the job already has a result.
 CREATE OR REPLACE FUNCTION bda.record_result(
     p_job_id text, p_attempt integer, p_worker_id text, p_xid xid8, p_rows bigint, p_bytes bigint, p_duration_ms bigint,
     p_parts jsonb, p_totals jsonb

@@ -1,5 +1,5 @@
--- Removes all rows of an ended run from the ledger, and the texts of scripts that no other run used. Returns false and changes
--- nothing if the run is open.
+-- Removes all rows of an ended run from the ledger, and the texts of scripts that no other run used. Returns false and
+-- changes nothing if the run is open.
 CREATE OR REPLACE FUNCTION bda.remove_run(p_run_id text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     job_ids text[];

@@ -1,5 +1,5 @@
--- Renews the leases of a worker's running attempts and records their progress. Returns the attempts that still hold their
--- jobs. Rows are locked in the order of job ids, as by bda.cancel_jobs.
+-- Renews the leases of a worker's running attempts and records their progress. Returns the attempts that still hold
+-- their jobs. Rows are locked in the order of job ids, as by bda.cancel_jobs.
 CREATE OR REPLACE FUNCTION bda.renew(
     p_job_ids text[], p_attempts integer[], p_rows bigint[], p_lease_seconds integer
 ) RETURNS TABLE (job_id text, attempt integer) LANGUAGE sql AS $$

@@ -1,4 +1,5 @@
--- Marks the jobs of a run that have a result as done, and their attempts as ended. The caller's transaction includes this.
+-- Marks the jobs of a run that have a result as done, and their attempts as ended. The caller's transaction includes
+-- this.
 CREATE OR REPLACE FUNCTION bda.settle(p_run_id text) RETURNS void LANGUAGE sql AS $$
     WITH settled AS (
         UPDATE bda.job AS j SET state = 'done', lease_until = NULL, backend_pid = NULL, backend_start = NULL,

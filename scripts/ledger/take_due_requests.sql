@@ -1,6 +1,6 @@
--- Returns the jobs with a due request, longest expected time first, and marks the requests as published. The request of a job
--- is due when the job has become ready or its backoff has ended. To wake the workers, it is also due every few seconds while
--- the lease of the job has expired, even if the job was claimed before its request was published.
+-- Returns the jobs with a due request, longest expected time first, and marks the requests as published. The request of
+-- a job is due when the job has become ready or its backoff has ended. To wake the workers, it is also due every few
+-- seconds while the lease of the job has expired, even if the job was claimed before its request was published.
 CREATE OR REPLACE FUNCTION bda.take_due_requests(
     p_run_id text, p_owner_number bigint, p_again_seconds integer
 ) RETURNS TABLE (job_id text) LANGUAGE plpgsql AS $$

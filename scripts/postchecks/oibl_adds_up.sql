@@ -1,4 +1,5 @@
--- The sums of the open-item balance list equal those of the balances and bookings, and each difference is the sum of its reasons.
+-- The sums of the open-item balance list equal those of the balances and bookings, and each difference is the sum of
+-- its reasons.
 -- @segment  oibl.adds_up
 -- @reads    run
 -- @severity error

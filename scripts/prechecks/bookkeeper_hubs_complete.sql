@@ -1,5 +1,6 @@
--- Every key of Bookkeeper that is known at the cut-off is complete: it has attributes in its satellite, a partner (the ghost
--- partner for a document without a customer) and journal lines. Otherwise the exports would lack its rows without a notice.
+-- Every key of Bookkeeper that is known at the cut-off is complete: it has attributes in its satellite, a partner (the
+-- ghost partner for a document without a customer) and journal lines. Otherwise the exports would lack its rows without
+-- a notice.
 -- @segment  bookkeeper.hubs_complete
 -- @reads    vault
 -- @severity error

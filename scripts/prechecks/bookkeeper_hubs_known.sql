@@ -1,5 +1,5 @@
--- Every link and satellite row of Bookkeeper belongs to keys that are in their hub at the cut-off. Otherwise the exports would
--- lack its rows without a notice. The ghost partner, sixteen zero bytes, is in no hub.
+-- Every link and satellite row of Bookkeeper belongs to keys that are in their hub at the cut-off. Otherwise the
+-- exports would lack its rows without a notice. The ghost partner, sixteen zero bytes, is in no hub.
 -- @segment  bookkeeper.hubs_known
 -- @reads    vault
 -- @severity error

@@ -1,5 +1,5 @@
--- Bookkeeper has no duplicate keys at the cut-off: each business key is in its hub once, and each document is linked once. With a
--- duplicate its amounts would count twice.
+-- Bookkeeper has no duplicate keys at the cut-off: each business key is in its hub once, and each document is linked
+-- once. With a duplicate its amounts would count twice.
 -- @segment  bookkeeper.keys_unique
 -- @reads    vault
 -- @severity error
@@ -7,11 +7,11 @@
 SELECT table_name, key, problem, count(*) AS rows
 FROM (
     SELECT 'bookkeeper_vault.hub_business_partner' AS table_name, h.partner_no AS key,
-           'business key is there more than once' AS problem
+           'business key occurs more than once' AS problem
     FROM bookkeeper_vault.hub_business_partner AS h WHERE h.load_dts <= :'cutoff'::timestamptz
     UNION ALL
     SELECT 'bookkeeper_vault.hub_document',
-           concat_ws('/', h.company_code, h.fiscal_year, h.document_no), 'business key is there more than once'
+           concat_ws('/', h.company_code, h.fiscal_year, h.document_no), 'business key occurs more than once'
     FROM bookkeeper_vault.hub_document AS h WHERE h.load_dts <= :'cutoff'::timestamptz
     UNION ALL
     SELECT 'bookkeeper_vault.link_document_partner',

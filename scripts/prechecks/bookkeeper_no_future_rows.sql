@@ -1,5 +1,6 @@
--- No row in the vaults of Bookkeeper has a load time after the start of this run; a difference between clocks of five minutes is
--- allowed. Such rows were loaded with a wrong clock or time zone, so the figures of their business date may lack them.
+-- No row in the vaults of Bookkeeper has a load time after the start of this run; a difference between clocks of five
+-- minutes is allowed. Such rows were loaded with a wrong clock or time zone, so the figures of their business date may
+-- lack them.
 -- @segment  bookkeeper.no_future_rows
 -- @reads    vault
 -- @severity error

@@ -1,5 +1,5 @@
--- Every key of Tripica that is known at the cut-off is complete: it has attributes in its satellite, and a link to its customer or
--- account. Otherwise the exports would lack its rows without a notice.
+-- Every key of Tripica that is known at the cut-off is complete: it has attributes in its satellite, and a link to its
+-- customer or account. Otherwise the exports would lack its rows without a notice.
 -- @segment  tripica.hubs_complete
 -- @reads    vault
 -- @severity error

@@ -1,5 +1,5 @@
--- Every link and satellite row of Tripica belongs to keys that are in their hub at the cut-off. Otherwise the exports would lack
--- its rows without a notice.
+-- Every link and satellite row of Tripica belongs to keys that are in their hub at the cut-off. Otherwise the exports
+-- would lack its rows without a notice.
 -- @segment  tripica.hubs_known
 -- @reads    vault
 -- @severity error

@@ -1,5 +1,5 @@
--- The loads of the business date are complete: each satellite of Tripica has a nightly load that ended by the cut-off and
--- inserted as many rows as it reports.
+-- The loads of the business date are complete: each satellite of Tripica has a nightly load that ended by the cut-off
+-- and inserted as many rows as it reports.
 -- @segment  tripica.loads_complete
 -- @reads    vault
 -- @severity error

@@ -1,5 +1,5 @@
--- In each charge's newest version as of the cut-off, tax equals net amount times rate, within a cent, and the gross amount is
--- net and tax.
+-- In each charge's newest version as of the cut-off, tax equals net amount times rate, within a cent, and the gross
+-- amount is net and tax.
 -- @segment  tripica.tax_matches_rate
 -- @reads    vault
 -- @severity error

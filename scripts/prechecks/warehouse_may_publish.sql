@@ -1,5 +1,5 @@
--- The role may create objects in report_oibl, where views and histories are published. Without this check the run would fail
--- only at its end.
+-- The role may create objects in report_oibl, where views and histories are published. Without this check the run would
+-- fail only at its end.
 -- @segment  warehouse.may_publish
 -- @reads    vault
 -- @severity error

@@ -1,5 +1,5 @@
--- SAP documents, generated from Tripica's billing documents, with the usual differences between two systems: documents that are
--- not booked, booked days later, or booked with another amount; documents and partners that exist in SAP only.
+-- SAP documents, generated from Tripica's billing documents, with the usual differences between two systems: documents
+-- that are not booked, booked days later, or booked with another amount; documents and partners that exist in SAP only.
 
 CREATE TEMP TABLE gen_sap AS
 SELECT s.*, pg_temp.hk('1000|' || s.fiscal_year || '|' || s.sap_no) AS document_hk
@@ -38,7 +38,8 @@ SELECT s.document_hk, s.document_id, s.load_day, s.due, s.deviation, s.document_
 FROM gen_sap AS s
 JOIN (SELECT document_hk, sum(net + tax) AS gross, count(*)::integer AS rates FROM gen_sap_rate GROUP BY document_hk) AS r USING (document_hk);
 
--- Documents that exist in SAP only: manual postings to one customer in fifty, and to two partners that Tripica does not have.
+-- Documents that exist in SAP only: manual postings to one customer in fifty, and to two partners that Tripica does not
+-- have.
 CREATE TEMP TABLE gen_sap_manual AS
 SELECT m.*, pg_temp.hk('1000|' || m.fiscal_year || '|' || m.sap_no) AS document_hk
 FROM (
@@ -104,7 +105,8 @@ FROM (
     SELECT document_hk, pg_temp.loaded(day, bank_id, 1, false), 'SA', day, day, 'Kontoauszug ' || day, NULL FROM gen_sap_bank
 ) AS d;
 
--- Customer lines. One yearly bill in eight is agreed to be paid in two parts: a second version of the set has two lines.
+-- Customer lines. One yearly bill in eight is agreed to be paid in two parts: a second version of the set has two
+-- lines.
 INSERT INTO bookkeeper_vault.msat_document_line
 SELECT document_hk, load_dts, line_no, 'sap.fi', pg_temp.hk(concat_ws('|', line_no, amount, due_date, line_text)), amount, due_date, line_text
 FROM (

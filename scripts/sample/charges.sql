@@ -1,9 +1,9 @@
 -- Billing documents and their items.
 --
--- Each account gets a document every month: eleven times an instalment (ABSCHLAG), once the yearly bill (JAHRESRECHNUNG),
--- which is a credit note (GUTSCHRIFT) if too much was paid. It has two items for each contract. One document in sixty is
--- cancelled (kind 1) and booked again with another amount (kind 2). Some items are loaded days late, have a corrected
--- description or due date, or had a wrong amount at first.
+-- Each account gets a document every month: eleven times an instalment (ABSCHLAG), once the yearly bill
+-- (JAHRESRECHNUNG), which is a credit note (GUTSCHRIFT) if too much was paid. It has two items for each contract. One
+-- document in sixty is cancelled (kind 1) and booked again with another amount (kind 2). Some items are loaded days
+-- late, have a corrected description or due date, or had a wrong amount at first.
 
 CREATE TEMP TABLE gen_document AS
 SELECT d.*, d.day + CASE WHEN d.charge_type = 'JAHRESRECHNUNG' THEN 30 ELSE 14 END AS due
@@ -65,7 +65,8 @@ SELECT i.charge_id, p.contract_hk, p.account_hk, d.document_no, d.charge_type, d
        pg_temp.hk('C' || lpad(p.contract_id::text, 9, '0') || '-' || d.month_text || '-' || i.item || d.kind) AS charge_hk,
        CASE WHEN d.kind = 1 THEN 'C' || lpad(p.contract_id::text, 9, '0') || '-' || d.month_text || '-' || i.item || '0' END
            AS cancels_charge_no,
-       -- The correction of the second version: 0 to 5 the description, 6 to 10 the due date, 11 the amount; others have none.
+       -- The correction of the second version: 0 to 5 the description, 6 to 10 the due date, 11 the amount; others have
+       -- none.
        pg_temp.pick(i.charge_id, 30, 100) AS correction,
        1 + pg_temp.pick(i.charge_id, 31, 25) AS correction_after
 FROM gen_position AS p

@@ -9,9 +9,9 @@ CREATE FUNCTION pg_temp.hk(business_key text) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN decode(md5(business_key), 'hex');
 
--- Returns the load time of a row: in the nightly load after its day (01:00 to 03:30 in the utility's time zone), or, for one in
--- fifty rows if `intraday` is set, in the load from 04:50 to 05:20, which a cut-off at 05:00 divides. The version's number makes
--- the time unique.
+-- Returns the load time of a row: in the nightly load after its day (01:00 to 03:30 in the utility's time zone), or,
+-- for one in fifty rows if `intraday` is set, in the load from 04:50 to 05:20, which a cut-off at 05:00 divides. The
+-- version's number makes the time unique.
 CREATE FUNCTION pg_temp.loaded(day date, id bigint, version integer, intraday boolean) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (day + 1

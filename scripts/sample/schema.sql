@@ -1,10 +1,10 @@
 -- The three vaults of the sample warehouse: Data Vault 2.0, as Octopus has them.
 --
 -- Hubs hold business keys, links hold relations, satellites hold what changes over time. A hash key is the MD5 of the
--- business key (16 bytes). Rows are inserted only; `load_dts` is the time of the load. A satellite has one row per version of its
--- hub; a multi-active satellite (msat_) has one set of rows per version: the set of the newest `load_dts` is valid as a whole.
--- `hash_diff` is the MD5 of the attributes. The keys of an account or a customer are the same in all three vaults, because
--- the hash of the same business key is the same.
+-- business key (16 bytes). Rows are inserted only; `load_dts` is the time of the load. A satellite has one row per
+-- version of its hub; a multi-active satellite (msat_) has one set of rows per version: the set of the newest
+-- `load_dts` is valid as a whole. `hash_diff` is the MD5 of the attributes. The keys of an account or a customer are
+-- the same in all three vaults, because the hash of the same business key is the same.
 
 CREATE SCHEMA datalake_vault;
 COMMENT ON SCHEMA datalake_vault IS 'sample warehouse: Tripica (billing)';
@@ -214,9 +214,9 @@ CREATE TABLE dunning_vault.sat_dunning_block (
     blocked_until   date                         -- the last day; NULL: until further notice
 );
 
--- Bookkeeper: SAP documents. The customer line items, the journal lines and the tax lines of a document are loaded together, so
--- they are multi-active satellites of the document. A document without a customer, such as a bank statement, is linked to
--- the ghost partner, which has a hash key of sixteen zero bytes.
+-- Bookkeeper: SAP documents. The customer line items, the journal lines and the tax lines of a document are loaded
+-- together, so they are multi-active satellites of the document. A document without a customer, such as a bank
+-- statement, is linked to the ghost partner, which has a hash key of sixteen zero bytes.
 
 CREATE TABLE bookkeeper_vault.hub_business_partner (
     partner_hk    bytea NOT NULL,

@@ -1,6 +1,6 @@
--- Type 2 history of the account balances: the reported content and its business dates. A row is valid from `valid_from` up to,
--- but not including, `valid_to`; a row without `valid_to` is valid until other content is reported. Between two reported dates
--- the content of the earlier one is valid.
+-- Type 2 history of the account balances: the reported content and its business dates. A row is valid from `valid_from`
+-- up to, but not including, `valid_to`; a row without `valid_to` is valid until other content is reported. Between two
+-- reported dates the content of the earlier one is valid.
 -- @table report_oibl.tripica_balances_history
 CREATE TABLE IF NOT EXISTS report_oibl.tripica_balances_history (
     client_id       text NOT NULL,

@@ -1,5 +1,5 @@
--- tripica.data_charges without partitioning: it reads every table as a whole, joins by hash, and finds the newest versions with a
--- sort. The benchmark compares the probes of a partition with it.
+-- tripica.data_charges without partitioning: it reads every table as a whole, joins by hash, and finds the newest
+-- versions with a sort. The benchmark compares the probes of a partition with it.
 INSERT INTO :"work".data_charges (partition_no, business_date, charge_no, document_no, customer_no, account_no, contract_no,
     charge_type, status, document_date, due_date, currency, tax_rate, amount_net, amount_tax, amount_gross,
     cancels_charge_no, description, loaded_at_utc)
