@@ -1,10 +1,10 @@
+import CloudEventsKafka
 import Foundation
 import JobModel
 import Kafka
+import Ledger
 import Logging
 import ServiceLifecycle
-import Ledger
-import CloudEventsKafka
 
 /// Publishes a worker's events beside its jobs. An event that cannot be sent does no harm: the ledger holds the result,
 /// and the coordinator publishes the completions that are not noted as sent.

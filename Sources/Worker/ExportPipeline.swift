@@ -1,8 +1,8 @@
 import Bytes
 import JobModel
+import Ledger
 import ObjectStore
 import Postgres
-import Ledger
 
 /// The path of the rows: COPY -> buffer -> (compression) -> SHA-256 -> store.
 ///

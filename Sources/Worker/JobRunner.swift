@@ -1,10 +1,9 @@
-import Warehouse
 import JobModel
+import Ledger
 import ObjectStore
 import Postgres
-
 import Scripts
-import Ledger
+import Warehouse
 
 /// Does the work of one claim, from the transaction's begin to its commit.
 struct JobRunner: Sendable {

@@ -1,15 +1,15 @@
+import CommandLineOptions
 import Foundation
+import HealthEndpoint
 import JobModel
 import Kafka
-import Postgres
+import Ledger
 import Logging
 import Metrics
-import CommandLineOptions
+import Postgres
 import ServiceLifecycle
 import Settings
-import HealthEndpoint
 import Timing
-import Ledger
 
 /// One slot of a worker: it claims a job, runs it, reports its end, and claims the next one.
 ///

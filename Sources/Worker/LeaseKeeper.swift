@@ -1,9 +1,9 @@
 import JobModel
+import Ledger
 import Logging
 import Metrics
 import ServiceLifecycle
 import Settings
-import Ledger
 
 /// Renews the leases of running jobs, and stops a job whose claim is lost: within two seconds, because until then two
 /// workers do the same work.

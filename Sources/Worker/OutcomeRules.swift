@@ -1,11 +1,11 @@
-import Warehouse
 import JobModel
+import Ledger
 import ObjectStore
 import Postgres
+import Scripts
 import ServiceLifecycle
 import Timing
-import Scripts
-import Ledger
+import Warehouse
 
 /// The reasons for which an attempt is stopped from outside.
 enum StopReason: Sendable {

@@ -1,10 +1,10 @@
-import Warehouse
 import JobModel
+import Ledger
 import ObjectStore
 import ProgramSettings
-import Settings
 import Scripts
-import Ledger
+import Settings
+import Warehouse
 
 /// The runs and scripts that a worker has read from the ledger. What decides a job's bytes never changes during a run,
 /// so each is read once; the id of the snapshot, which changes when its holder ends, is read again when it is lost.

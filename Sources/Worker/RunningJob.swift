@@ -1,6 +1,6 @@
 import BlockingIO
-import struct Synchronization.Atomic
 import Ledger
+import struct Synchronization.Atomic
 
 /// A running attempt, as seen by the tasks beside its slot: they read its progress and may stop it.
 final class RunningJob: Sendable {

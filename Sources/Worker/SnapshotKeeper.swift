@@ -1,9 +1,9 @@
 import JobModel
-import Postgres
+import Ledger
 import Logging
+import Postgres
 import ServiceLifecycle
 import Settings
-import Ledger
 import Warehouse
 
 /// Holds a run's snapshot beside its coordinator while jobs that read the vaults are open, so that the reading

@@ -1,16 +1,16 @@
+import CommandLineOptions
 import Foundation
+import HealthEndpoint
 import JobModel
 import Kafka
-import ObjectStore
-import Postgres
+import Ledger
 import Logging
 import Metrics
-import ServiceLifecycle
-import CommandLineOptions
+import ObjectStore
+import Postgres
 import ProgramSettings
+import ServiceLifecycle
 import Settings
-import HealthEndpoint
-import Ledger
 
 @main
 struct WorkerCommand: AsyncParsableCommand {

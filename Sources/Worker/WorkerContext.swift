@@ -1,14 +1,14 @@
+import CloudEventsKafka
 import Foundation
+import HealthEndpoint
 import JobModel
 import Kafka
-import Postgres
+import Ledger
 import Logging
 import Metrics
+import Postgres
 import ServiceLifecycle
 import Settings
-import HealthEndpoint
-import Ledger
-import CloudEventsKafka
 
 /// The objects that the slots of a worker share.
 struct WorkerContext: Sendable {

@@ -1,6 +1,6 @@
 import JobModel
-import Metrics
 import Ledger
+import Metrics
 
 struct WorkerMetrics: Sendable {
     let registry: MetricsRegistry

@@ -1,9 +1,9 @@
 import Foundation
 import JobModel
 import Kafka
+import Logging
 import ObjectStore
 import Postgres
-import Logging
 import ProgramSettings
 import Settings
 import Timing

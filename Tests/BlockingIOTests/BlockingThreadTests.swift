@@ -1,8 +1,7 @@
 import BlockingIO
-import Timing
 import Foundation
-
 import Testing
+import Timing
 
 @Suite struct BlockingThreadTests {
     /// Four calls that block, on two cores, leave the pool free for others.

@@ -1,9 +1,9 @@
+import CommandLineOptions
 import Foundation
 import JobModel
-import CommandLineOptions
+import Ledger
 import Settings
 import Testing
-import Ledger
 
 @testable import Coordinator
 

@@ -1,8 +1,8 @@
+import CommandLineOptions
+import Ledger
 import ObjectStore
 import Postgres
-import CommandLineOptions
 import Testing
-import Ledger
 
 @testable import Coordinator
 @testable import Kafka

@@ -2,8 +2,8 @@ import CommandLineOptions
 import Foundation
 import JobModel
 import Ledger
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Coordinator
 

@@ -1,9 +1,9 @@
 import Foundation
 import Glibc
-import TestSupport
-import Testing
-
 import ServiceLifecycle
+import Testing
+import TestSupport
+
 @testable import Logging
 
 @Suite(.timeLimit(.minutes(1)))

@@ -1,6 +1,6 @@
 import JobModel
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Worker
 

@@ -1,8 +1,8 @@
 import Glibc
 import JobModel
 import Postgres
-import Timing
 import Testing
+import Timing
 
 @testable import ObjectStore
 @testable import Worker

@@ -1,7 +1,7 @@
 import JobModel
 import Postgres
-import Timing
 import Testing
+import Timing
 
 @testable import Worker
 
