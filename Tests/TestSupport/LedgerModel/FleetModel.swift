@@ -1,6 +1,6 @@
 package import JobModel
 
-/// A fleet on the ledger's protocol: workers as in `JobSlot`, `JobRunner` and `LeaseKeeper`, coordinators as in `RunFlow`, and
+/// A fleet on the ledger's protocol: workers as in `JobSlot`, `JobRunner` and `LeaseKeeper`, coordinators as in `RunDriver`, and
 /// a server whose sessions outlive their clients. Everything that can happen in a state is an action, so that all ways in
 /// which it can go are explored.
 ///
@@ -66,7 +66,7 @@ package struct FleetModel: Explorable {
         var isFrozen = false
     }
 
-    /// A coordinator's place in `RunFlow`.
+    /// A coordinator's place in `RunMachine`.
     enum Coordinator: Hashable, Sendable {
         case ended
         /// Within `bda.advance`.

@@ -1,7 +1,7 @@
 import JobModel
 
 /// A fleet in simulated time: how long a run takes, and whether a slot ever idles while a job waits. Coordinator, messages and
-/// slots keep to the rules of `RunFlow` and `JobSlot`; what may be claimed says `LedgerModel`. Times are milliseconds.
+/// slots keep to the rules of `JobsStep` and `JobSlot`; what may be claimed says `LedgerModel`. Times are milliseconds.
 package struct FleetSimulation {
     /// What is simulated.
     package struct Setup: Sendable {
