@@ -17,6 +17,7 @@ actor SnapshotHolder: Service {
     private let current: CurrentRun
     private let logger: Logger
     private var held: (runID: RunID, snapshot: Snapshot)?
+    private var adopting: Task<PostgresSession, any Error>?
 
     private static let tick = Duration.seconds(1)
 
@@ -67,7 +68,12 @@ actor SnapshotHolder: Service {
                 await close()
             }
         }
-        return try await adopt(run)
+        // The tick and a step may ask at once: the second gets the session of the first.
+        if let adopting { return try await adopting.value }
+        let task = Task { try await adopt(run) }
+        adopting = task
+        defer { adopting = nil }
+        return try await task.value
     }
 
     /// Releases the snapshot, also in the workers that hold it.
