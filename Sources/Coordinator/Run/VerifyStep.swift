@@ -54,28 +54,53 @@ struct VerifyStep: Sendable {
         return snapshot
     }
 
+    /// Compares each dataset with the run that published it last, whatever came between.
     private func checkSchemaDrift(_ archives: [RunScript], of run: RunRecord) async throws {
-        let former = try await dependencies.ledger.runs.runs(
-            clientID: run.clientID, environment: run.environment, businessDate: nil, limit: 20
-        ).first { $0.state == .closed && $0.runID != run.runID }
-        guard let former else { return }
-        let known = Dictionary(
-            try await dependencies.ledger.runs.scripts(of: former.runID).map { ($0.script.segment.name, $0.columns) },
-            uniquingKeysWith: { first, _ in first })
-        for archive in archives {
-            guard let before = known[archive.script.segment.name], before != archive.columns else { continue }
-            let text = { (columns: [DatasetColumn]) in
-                columns.map { "\($0.name) \($0.type.base)" }.joined(separator: ", ")
-            }
-            let reason =
-                "the columns of \(archive.script.segment.name) have changed since run \(former.runID): from (\(text(before))) to (\(text(archive.columns)))"
+        let published = try await dependencies.ledger.runs.publishedDatasets(
+            clientID: run.clientID, environment: run.environment, except: run.runID)
+        for drift in SchemaDriftCheck(published: published).drifts(
+            of: archives.map { ($0.script.segment.name, $0.columns) }, in: run)
+        {
             guard dependencies.settings.schemaDrift == .fail else {
                 dependencies.logger.warning(
-                    "a dataset's columns have changed", metadata: [.dataset: "\(archive.script.segment.name)"])
+                    "a dataset differs from its last published run",
+                    metadata: [.dataset: "\(drift.dataset)", .reason: "\(drift.reason)"])
                 continue
             }
             throw RunFailure(
-                .totalsDiffer, reason, hint: "if BI expects the change, run the date once with BDA_SCHEMA_DRIFT=warn")
+                .totalsDiffer, drift.reason,
+                hint: "if BI expects the change, run the date once with BDA_SCHEMA_DRIFT=warn")
         }
+    }
+}
+
+/// Finds datasets that differ from what was published last. Pure.
+struct SchemaDriftCheck {
+    /// Each dataset that was ever published, with the newest run that published it.
+    let published: [PublishedDataset]
+
+    func drifts(
+        of datasets: [(name: SegmentName, columns: [DatasetColumn])], in run: RunRecord
+    ) -> [(dataset: SegmentName, reason: String)] {
+        let known = Dictionary(published.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let changed = datasets.compactMap { dataset -> (dataset: SegmentName, reason: String)? in
+            guard let before = known[dataset.name], before.columns != dataset.columns else { return nil }
+            return (
+                dataset.name,
+                "the columns of \(dataset.name) have changed since run \(before.runID): from (\(Self.text(before.columns))) to (\(Self.text(dataset.columns)))"
+            )
+        }
+        // A dataset that was missing from the newest run of its system already is not missed again.
+        let newest = Dictionary(grouping: published, by: \.name.system).mapValues { $0.map(\.order).max() ?? 0 }
+        let present = Set(datasets.map(\.name))
+        let gone = published.filter { dataset in
+            !present.contains(dataset.name) && dataset.order == newest[dataset.name.system]
+                && (run.isCompleteSet || run.systems.contains(dataset.name.system))
+        }.map { (dataset: $0.name, reason: "the dataset \($0.name), which run \($0.runID) published, is missing") }
+        return changed + gone
+    }
+
+    private static func text(_ columns: [DatasetColumn]) -> String {
+        columns.map { "\($0.name) \($0.type.base)" }.joined(separator: ", ")
     }
 }

@@ -117,6 +117,27 @@ package struct RunStore: Sendable {
         try await change(run, set: "snapshot_id = $3", [snapshotID], action: "note the snapshot")
     }
 
+    /// The datasets that were ever published, in order of name, each as the newest run published it.
+    package func publishedDatasets(
+        clientID: String, environment: String, except runID: RunID
+    ) async throws -> [PublishedDataset] {
+        try await connection.query(
+            """
+            SELECT DISTINCT ON (s.segment) s.segment, s.columns::text, r.run_id, r.place
+            FROM (SELECT run_id, row_number() OVER (ORDER BY published_at, run_id) AS place FROM bda.run
+                  WHERE client_id = $1 AND environment = $2 AND run_id <> $3 AND published_at IS NOT NULL) AS r
+            JOIN bda.run_script AS s ON s.run_id = r.run_id AND s.kind = 'archive'
+            ORDER BY s.segment, r.place DESC
+            """, [clientID, environment, runID.description], action: "read the published datasets"
+        ).records.map {
+            PublishedDataset(
+                name: try SegmentName($0.text("segment")), runID: try RunID($0.text("run_id")),
+                order: try $0.integer("place"),
+                columns: try $0.optional("columns").map { try WireFormat.decode([DatasetColumn].self, from: $0.utf8) }
+                    ?? [])
+        }
+    }
+
     /// Seconds since the run began, by the database's clock.
     package func age(of runID: RunID) async throws -> Double {
         try await connection.query(
