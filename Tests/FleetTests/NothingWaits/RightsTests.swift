@@ -70,7 +70,7 @@ extension WholeSystem.NothingWaits {
                 for upload in uploads { try await fleet.store.abort(upload) }
                 try await fleet.open(gate)
                 try await run.succeeds()
-                #expect(try await fleet.jobs("attempt > 1").isEmpty)
+                #expect(try await fleet.jobs("attempt > 1").isEmpty, worker.report)
                 try await fleet.drain(worker)
             }
         }
