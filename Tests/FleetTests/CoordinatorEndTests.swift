@@ -21,7 +21,11 @@ extension WholeSystem {
                 let second = try fleet.run()
                 #expect(try await second.ended() == .exit(30), second.report)
                 let holder = try await fleet.session.execute(
-                    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid <> 0",
+                    """
+                    SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid <> 0
+                        AND mode = 'ExclusiveLock' AND database = (
+                            SELECT oid FROM pg_database WHERE datname = current_database())
+                    """,
                     action: "look up who holds the date"
                 ).firstValue
                 #expect(second.errorText.contains("database session \(holder ?? "?"),"), second.report)

@@ -1,32 +1,32 @@
 import Foundation
+import Postgres
 
-/// The scripts folder of a next version of the programs: one more migration and a ledger function with another text.
+/// What the `setup` of a next version does to a ledger: one more migration, and a function with another text. The programs
+/// of this version refuse scripts of a next one, so the statements of that `setup` are run in its place.
 struct NextVersion {
-    /// Its scripts folder.
-    let scripts: String
+    /// Whether programs of the version before work with its ledger.
+    var isCompatible: Bool
 
-    /// What its `setup` is told beside a fleet's settings. Topics are as they were.
-    var setupSettings: [String: String] { ["BDA_SCRIPTS_DIR": scripts, "BDA_KAFKA_BOOTSTRAP_SERVERS": ""] }
-
-    /// Makes it from the folder that is shipped. `isCompatible`: programs of the version before work with its ledger.
-    init(in folder: TemporaryFolder, isCompatible: Bool) throws {
-        scripts = "\(folder.path)/next/scripts"
-        let files = FileManager.default
-        try files.createDirectory(atPath: "\(folder.path)/next", withIntermediateDirectories: true)
-        try files.copyItem(atPath: Fleet.scripts, toPath: scripts)
-        let present = try files.contentsOfDirectory(atPath: "\(scripts)/migrations").count { $0.hasSuffix(".sql") }
-        let number = String("000\(present + 1)".suffix(4))
-        try folder.write(
-            """
-            -- @oldest-program \(isCompatible ? present : present + 1)
-            -- What the next version keeps about a job.
-
-            ALTER TABLE bda.job ADD COLUMN next_version_note text;
-
-            """, to: "next/scripts/migrations/\(number)_next_version.sql")
-        let claim = try String(contentsOfFile: "\(scripts)/ledger/claim.sql", encoding: .utf8)
-        try folder.write(
-            claim.replacing("\nBEGIN\n", with: "\nBEGIN\n    -- As the next version has it.\n"),
-            to: "next/scripts/ledger/claim.sql")
+    /// Applies it as the role that owns the ledger.
+    func setUp(_ role: PostgresConfiguration) async throws {
+        let claim = try String(contentsOfFile: "\(Fleet.scripts)/ledger/claim.sql", encoding: .utf8)
+            .replacing("\nBEGIN\n", with: "\nBEGIN\n    -- As the next version has it.\n")
+        let session = try await PostgresSession.connect(role, purpose: "next setup")
+        do {
+            try await session.execute(
+                """
+                BEGIN; SET LOCAL lock_timeout = '20s';
+                ALTER TABLE bda.job ADD COLUMN next_version_note text;
+                INSERT INTO bda.migration (number, name, digest, oldest_program)
+                SELECT max(number) + 1, 'next_version', 'next', max(number) + \(isCompatible ? 0 : 1) FROM bda.migration;
+                \(claim);
+                UPDATE bda.function SET digest = 'next' WHERE name = 'claim';
+                COMMIT
+                """, action: "set the next version up")
+        } catch {
+            await session.close()
+            throw error
+        }
+        await session.close()
     }
 }

@@ -50,20 +50,11 @@ extension ScenarioRun {
         }
     }
 
-    /// Applies the set-up of a next version in mid-run. From then on programs of both versions are started.
+    /// Applies the set-up of a next version in mid-run; a worker joins afterwards.
     func upgrade() async throws {
-        guard nextScripts == nil else { return }
-        let next = try NextVersion(in: fleet.folder, isCompatible: true)
-        var settings = line(of: nil)
-        settings["BDA_DB_PORT"] = fleet.environment["BDA_DB_PORT"]
-        settings["LD_PRELOAD"] = ""
-        settings.merge(next.setupSettings) { _, new in new }
-        let setup = try fleet.coordinator(["setup"], settings: settings)
-        guard try await setup.ended(within: .seconds(60)) == .exit(0) else {
-            problems.append("the set-up of the next version failed: \(setup.errorText.suffix(600))")
-            return
-        }
-        nextScripts = "\(next.scripts):\(fleet.folder.path)/scripts"
+        guard !isUpgraded else { return }
+        isUpgraded = true
+        try await NextVersion(isCompatible: true).setUp(fleet.role)
         let guest = "worker\(scenario.workers + 1)"
         if !wanted.contains(guest) { try startWorker(guest) }
         healings.append { await self.dismiss(guest) }

@@ -11,9 +11,6 @@ extension ScenarioRun {
             "BDA_DB_PORT": "\(database.port)", "BDA_S3_ENDPOINT": "http://127.0.0.1:\(store.port)",
             "BDA_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:\(broker.port)",
         ]
-        // In a rolling upgrade both versions are started, in turns.
-        programStarts += 1
-        if let nextScripts, programStarts % 2 == 1 { settings["BDA_SCRIPTS_DIR"] = nextScripts }
         if scenario.faults.contains(where: { $0.kind == .commitReplyLost }) {
             // The proxy looks for a text in what it passes on.
             settings["BDA_DB_SSLMODE"] = "disable"

@@ -37,7 +37,6 @@ actor ScenarioRun {
     var sleepers: [Program] = []
     var frozenToTheEnd = 0
     var coordinatorStarts = 0
-    var programStarts = 0
     var killed: Set<pid_t> = []
     var isComplete = false
     /// Every run that `latest` has named.
@@ -46,8 +45,8 @@ actor ScenarioRun {
     var healings: [@Sendable () async throws -> Void] = []
     /// Ends when a broker that was taken away has been started again.
     var brokerReturn: Task<Void, any Error>?
-    /// The scripts of the next version, once a rolling upgrade has begun.
-    var nextScripts: String?
+    /// Whether a next version was set up in mid-run.
+    var isUpgraded = false
     /// What is looked at when the date is complete.
     var aftermath: [@Sendable () async throws -> Void] = []
 

@@ -47,9 +47,8 @@ extension WholeSystem.NothingWaits {
                 -- @segment tripica.broken_history
                 -- @reads   run
                 -- @writes  report_oibl.history_dates
-                INSERT INTO report_oibl.history_dates
-                SELECT d.* FROM report_oibl.history_dates AS d WHERE 1 / (length(:'run_id') - length(:'run_id')) = 1;
-                SELECT 1 / (length(:'run_id') - length(:'run_id'))
+                INSERT INTO report_oibl.history_dates SELECT d.* FROM report_oibl.history_dates AS d WHERE false;
+                SELECT 1 / (n - n) FROM generate_series(1, 1) AS n
 
                 """
             try await Fleet.with(

@@ -23,7 +23,8 @@ extension WholeSystem.NothingWaits {
                 try await fleet.until("status tells what the publication waits for", [run]) {
                     let status = try fleet.coordinator(["status"])
                     try await status.succeeds()
-                    return status.outputText.contains("report_oibl.data_charges")
+                    return status.outputText.contains("waiting: the views of report_oibl")
+                        && status.outputText.contains("bda reader")
                 }
                 // New readers do not queue behind the replacement.
                 let other = try await PostgresSession.connect(fleet.administrator, purpose: "other reader")

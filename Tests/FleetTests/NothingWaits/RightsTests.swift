@@ -50,7 +50,9 @@ extension WholeSystem.NothingWaits {
             try await fleet.drain(worker)
         }
 
-        @Test("9: an upload that the store has dropped is begun anew within the same attempt")
+        @Test(
+            "9: an upload that the store has dropped ends the attempt and not the job: the next attempt begins a new one"
+        )
         func uploadIsGone() async throws {
             let settings = [
                 "BDA_PARTITIONS": "1", "BDA_WORKER_SLOTS": "1", "BDA_MAX_ROW_SIZE_FILE": "40",
@@ -70,7 +72,9 @@ extension WholeSystem.NothingWaits {
                 for upload in uploads { try await fleet.store.abort(upload) }
                 try await fleet.open(gate)
                 try await run.succeeds()
-                #expect(try await fleet.jobs("attempt > 1").isEmpty)
+                let again = try await fleet.jobs("attempt > 1")
+                #expect(again.count == 1, worker.report)
+                #expect(try await fleet.attempts(of: again.first ?? "") == ["retry", "completed"], worker.report)
                 try await fleet.drain(worker)
             }
         }
@@ -101,18 +105,15 @@ extension WholeSystem.NothingWaits {
                 let worker = try fleet.worker("one")
                 let assigned = "Kafka partitions assigned"
                 try await fleet.until("the worker has partitions", [worker]) { worker.errorText.contains(assigned) }
-                let before = worker.errorText.components(separatedBy: assigned).count
                 try await KafkaTool.run("kafka-topics.sh", ["--delete", "--topic", topics.jobs], in: fleet)
                 try await fleet.coordinator(["setup"]).succeeds()
-                try await fleet.until("the worker has partitions again", [worker]) {
-                    worker.errorText.components(separatedBy: assigned).count > before
-                }
                 let forger = Forger(fleet)
                 var generator = SeededGenerator(seed: 1)
-                let heard = worker.errorText.components(separatedBy: "cannot be read").count
-                try await forger.sendGarbage(&generator, to: [topics.jobs])
-                try await fleet.until("the worker hears messages again", [worker]) {
-                    worker.errorText.components(separatedBy: "cannot be read").count > heard
+                let heard = worker.errorText.components(separatedBy: "cannot be read and goes").count
+                try await fleet.until("the worker hears messages again", within: .seconds(90), [worker]) {
+                    // Messages to a topic that was just made are refused at first, and the first ones may go by unread.
+                    try? await forger.sendGarbage(&generator, to: [topics.jobs])
+                    return worker.errorText.components(separatedBy: "cannot be read and goes").count > heard
                 }
                 try await fleet.run().succeeds()
                 try await fleet.drain(worker)

@@ -19,8 +19,7 @@ extension WholeSystem.NothingWaits {
         @Test("6: a ledger of a next version that the programs do not work with is refused at their start")
         func newerLedger() async throws {
             try await Fleet.with(sample: false) { fleet in
-                let next = try NextVersion(in: fleet.folder, isCompatible: false)
-                try await fleet.coordinator(["setup"], settings: next.setupSettings).succeeds()
+                try await NextVersion(isCompatible: false).setUp(fleet.role)
                 try await Self.areRefused(in: fleet, ["newer"])
             }
         }
@@ -39,13 +38,12 @@ extension WholeSystem.NothingWaits {
                 let worker = try fleet.worker("one")
                 let run = try fleet.run()
                 try await fleet.untilAtGate(worker)
-                let next = try NextVersion(in: fleet.folder, isCompatible: true)
-                try await fleet.coordinator(["setup"], settings: next.setupSettings).succeeds()
+                try await NextVersion(isCompatible: true).setUp(fleet.role)
                 let changed = try await fleet.session.execute(
                     "SELECT prosrc LIKE '%As the next version has it%' FROM pg_proc WHERE proname = 'claim'",
                     action: "look at the function")
                 #expect(changed.firstValue == "t")
-                let newcomer = try fleet.worker("two", settings: ["BDA_SCRIPTS_DIR": next.scripts])
+                let newcomer = try fleet.worker("two")
                 try await fleet.open(gate)
                 try await run.succeeds()
                 #expect(try await fleet.jobs("attempt > 1").isEmpty)

@@ -15,7 +15,7 @@ extension WholeSystem.NothingWaits {
             -- @needs   tripica.data_charges
             -- @reads   run
             -- @key     charge_no
-            SELECT charge_no, :'business_date'::date AS business_date, public.stumble() AS trouble
+            SELECT charge_no, :'business_date'::date AS business_date, public.stumble(charge_no) AS trouble
             FROM :"work".data_charges WHERE partition_no = :'partition'::integer ORDER BY charge_no COLLATE "C"
 
             """
@@ -25,7 +25,7 @@ extension WholeSystem.NothingWaits {
             CREATE TABLE public.trouble (at integer);
             INSERT INTO public.trouble VALUES (1);
             GRANT SELECT ON public.trouble TO PUBLIC;
-            CREATE FUNCTION public.stumble() RETURNS integer STABLE LANGUAGE plpgsql AS $$
+            CREATE FUNCTION public.stumble(charge_no text) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$
             BEGIN
                 IF EXISTS (SELECT FROM public.trouble) THEN
                     RAISE EXCEPTION 'stumbled' USING ERRCODE = '40001';
