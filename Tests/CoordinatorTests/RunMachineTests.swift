@@ -261,7 +261,7 @@ private func expect(_ holds: Bool, sourceLocation: SourceLocation = #_sourceLoca
 }
 
 extension RunRecord {
-    fileprivate static func example() -> RunRecord {
+    static func example() -> RunRecord {
         var generator = SystemRandomNumberGenerator()
         return RunRecord(
             runID: RunID(millisecondsSince1970: 1_800_000_000_000, using: &generator), clientID: "acme",

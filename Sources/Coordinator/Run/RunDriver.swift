@@ -72,6 +72,7 @@ final class RunDriver: Service {
                 return .begun
             case .perform(let step):
                 let (run, manifest) = (try required(work.run), work.manifest)
+                try await checkTime(of: run)
                 work.manifest =
                     try await dependencies.current.interruptible { [dependencies] in
                         try await Self.perform(step, of: run, manifest: manifest, dependencies)
@@ -110,6 +111,15 @@ final class RunDriver: Service {
         case .close: break
         }
         return nil
+    }
+
+    /// Throws if the time of a run that is not published is up: `Lateness` may look too late at a step that is short.
+    private func checkTime(of run: RunRecord) async throws {
+        let settings = dependencies.settings
+        guard !run.state.isPublished,
+            try await dependencies.ledger.runs.age(of: run.runID) > Double(settings.runTimeoutSeconds)
+        else { return }
+        throw Lateness.timeIsUp(run, dependencies.current.counts, settings)
     }
 
     /// Records the failure in the ledger and publishes `run.failed`, unless the publication of the run has begun: such

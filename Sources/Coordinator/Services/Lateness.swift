@@ -42,7 +42,7 @@ struct Lateness: Service {
                     let limit = Duration.seconds(settings.runTimeoutSeconds)
                     let end =
                         run.state.isPublished ? max(began + limit, start + .seconds(Self.graceSeconds)) : began + limit
-                    if now > end { current.interrupt(run.runID, with: timeIsUp(run)) }
+                    if now > end { current.interrupt(run.runID, with: Self.timeIsUp(run, current.counts, settings)) }
                 } catch {
                     logger.debug("unable to read the age of the run", metadata: [.error: "\(error)"])
                 }
@@ -59,9 +59,9 @@ struct Lateness: Service {
         logger.warning("the run is late", metadata: [.runID: "\(run.runID)", .businessDate: "\(run.businessDate)"])
     }
 
-    private func timeIsUp(_ run: RunRecord) -> RunFailure {
-        let counts = current.counts
-        return RunFailure(
+    /// The failure of a run whose time is up.
+    static func timeIsUp(_ run: RunRecord, _ counts: JobCounts, _ settings: CoordinatorSettings) -> RunFailure {
+        RunFailure(
             .timedOut,
             "the run is not finished \(settings.runTimeoutSeconds) seconds after its start: \(run.state.rawValue), \(counts.done) of \(counts.total) jobs done",
             hint: "add workers, or raise BDA_RUN_TIMEOUT_SECONDS")
