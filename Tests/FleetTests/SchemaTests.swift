@@ -51,7 +51,7 @@ extension WholeSystem {
         private func failingScripts(_ fleet: Fleet) async throws -> [String: String] {
             try await fleet.session.execute(
                 """
-                CREATE FUNCTION public.fail() RETURNS text LANGUAGE plpgsql AS
+                CREATE FUNCTION public.fail(charge_no text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
                 $$ BEGIN RAISE EXCEPTION 'on purpose' USING ERRCODE = '40001', HINT = 'none'; END $$
                 """, action: "make a function that fails")
             try fleet.folder.write(
@@ -61,7 +61,7 @@ extension WholeSystem {
                 -- @reads   run
                 -- @needs   tripica.data_charges
                 -- @key     charge_no
-                SELECT charge_no, business_date, CASE WHEN partition_no = 0 THEN public.fail() END AS nothing
+                SELECT charge_no, business_date, CASE WHEN partition_no = 0 THEN public.fail(charge_no) END AS nothing
                 FROM :"work".data_charges WHERE partition_no = :'partition'::integer ORDER BY charge_no COLLATE "C"
 
                 """, to: "failing/archive/tripica_failing.sql")

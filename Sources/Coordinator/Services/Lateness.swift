@@ -35,24 +35,25 @@ struct Lateness: Service {
                         (watched, isLate) = (run.runID, false)
                     }
                     let now = ContinuousClock.now
-                    if !isLate, let deadline = settings.deadline(of: run.businessDate), deadline < Date() {
+                    if !isLate, run.graphAt != nil, let deadline = settings.deadline(of: run.businessDate),
+                        deadline < Date()
+                    {
+                        tellLate(run, deadline, try await ledger.status.jobCounts(of: run.runID))
                         isLate = true
-                        tellLate(run, deadline)
                     }
                     let limit = Duration.seconds(settings.runTimeoutSeconds)
                     let end =
                         run.state.isPublished ? max(began + limit, start + .seconds(Self.graceSeconds)) : began + limit
                     if now > end { current.interrupt(run.runID, with: Self.timeIsUp(run, current.counts, settings)) }
                 } catch {
-                    logger.debug("unable to read the age of the run", metadata: [.error: "\(error)"])
+                    logger.debug("unable to watch the time of the run", metadata: [.error: "\(error)"])
                 }
             }
             try? await Task.sleep(for: Self.tick)
         }
     }
 
-    private func tellLate(_ run: RunRecord, _ deadline: Date) {
-        let counts = current.counts
+    private func tellLate(_ run: RunRecord, _ deadline: Date, _ counts: JobCounts) {
         messages.tell(
             RunLate(deadline: Timestamp.text(of: deadline), jobsDone: counts.done, jobsTotal: counts.total),
             of: run.context)
