@@ -54,6 +54,17 @@ struct HealthEndpointTests {
         }
     }
 
+    /// `select` refuses descriptors from 1024 on.
+    @Test func answersInAProcessWithManyOpenFiles() async throws {
+        let files = (0..<1100).map { _ in open("/dev/null", O_RDONLY) }
+        defer { for file in files where file >= 0 { close(file) } }
+        try #require(files.allSatisfy { $0 >= 0 }, "the process may not open 1100 files: check 'ulimit -n'")
+        try await withEndpoint { port in
+            let reply = try await HTTPReply.to("GET /livez HTTP/1.1", port: port)
+            #expect(reply.status == 200)
+        }
+    }
+
     @Test func headHasTheHeadersWithoutTheBody() async throws {
         try await withEndpoint { port in
             let reply = try await HTTPReply.to("HEAD /livez HTTP/1.1", port: port)
