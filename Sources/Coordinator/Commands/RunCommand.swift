@@ -116,7 +116,9 @@ struct RunProgram: Sendable {
         // run.completed lists every dataset, so it can be much larger than the message of a job.
         let producer = try await KafkaProducer.make(
             configuration: kafka, linger: .zero, maximumMessageBytes: 900_000, logger: logger)
-        let messages = RunMessages(producer: producer, topics: settings.topics, logger: logger)
+        let messagesDrain = GracefulShutdown()
+        let messages = RunMessages(
+            producer: producer, topics: settings.topics, drain: messagesDrain, logger: logger)
         let bell = Bell()
         let registry = MetricsRegistry()
         let reader = try await KafkaTopicReader.make(
@@ -138,7 +140,8 @@ struct RunProgram: Sendable {
                     try HealthEndpoint(port: settings.httpPort, readiness: Readiness([]), registry: registry)))
         }
         members += [
-            .init("messages", messages), .init("events", EventFollower(reader: reader, bell: bell)),
+            .init("messages", messages, drain: messagesDrain, limit: .seconds(3)),
+            .init("events", EventFollower(reader: reader, bell: bell)),
             .init("kafka", KafkaHealth(kafka: kafka, settings: settings, businessDate: date, logger: logger)),
             .init("snapshot", snapshot),
             .init(

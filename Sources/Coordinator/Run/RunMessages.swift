@@ -13,13 +13,16 @@ final class RunMessages: Service {
     private let topics: Topics
     private let source: String
     private let logger: Logger
+    /// Requested when nothing more is told: `run` then ends with the last delivery.
+    private let drain: GracefulShutdown
     private let outbox: AsyncStream<[KafkaMessage]>
     private let outboxEntry: AsyncStream<[KafkaMessage]>.Continuation
     /// Whether the broker acknowledged the last hint; nil before the first one.
     private let isBrokerReachable = Mutex<Bool?>(nil)
 
-    init(producer: KafkaProducer, topics: Topics, logger: Logger) {
+    init(producer: KafkaProducer, topics: Topics, drain: GracefulShutdown, logger: Logger) {
         self.producer = producer
+        self.drain = drain
         self.topics = topics
         self.logger = logger
         source = "/bda/coordinator/\(ProcessInfo.processInfo.hostName)/\(ProcessInfo.processInfo.processIdentifier)"
@@ -27,8 +30,19 @@ final class RunMessages: Service {
         (outbox, outboxEntry) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
     }
 
-    /// Sends the queued messages until the task is cancelled.
+    /// Sends the queued messages until the drain is requested and the queue is empty, or the task is cancelled.
     func run() async throws {
+        await withDiscardingTaskGroup { group in
+            group.addTask {
+                try? await self.drain.wait()
+                self.outboxEntry.finish()
+            }
+            await self.send()
+            group.cancelAll()
+        }
+    }
+
+    private func send() async {
         for await messages in outbox {
             do {
                 try await producer.send(contentsOf: messages)
