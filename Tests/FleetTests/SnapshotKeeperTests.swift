@@ -8,44 +8,11 @@ extension WholeSystem {
     @Suite struct SnapshotKeeperTests {
         private static let settings = ["BDA_PARTITIONS": "4", "BDA_WORKER_SLOTS": "1", "BDA_LEASE_SECONDS": "3"]
 
-        /// Charges, copied out of the vault by jobs that stand at the gate, and exported.
-        private static let scripts = [
-            "tables/gated.sql": """
-            -- Charges, copied.
-            -- @table gated
-            CREATE TABLE :"work".gated (partition_no integer NOT NULL, charge_no text NOT NULL)
-            PARTITION BY LIST (partition_no)
-
-            """,
-            "init/tripica_gated.sql": """
-            -- Copies charges.
-            -- @segment tripica.gated
-            -- @reads   vault
-            -- @writes  gated
-            INSERT INTO :"work".gated (partition_no, charge_no)
-            SELECT :'partition'::integer, h.charge_no
-            FROM datalake_vault.hub_charge AS h
-            WHERE bda.bucket(h.charge_hk, :'partition_count'::integer) = :'partition'::integer
-              AND public.wait_at_gate(4711 + 0 * length(h.charge_no))::text IS NOT NULL
-
-            """,
-            "archive/tripica_copied.sql": """
-            -- The copy.
-            -- @segment tripica.copied
-            -- @needs   tripica.gated
-            -- @reads   run
-            -- @key     charge_no
-            SELECT charge_no, :'business_date'::date AS business_date
-            FROM :"work".gated WHERE partition_no = :'partition'::integer ORDER BY charge_no COLLATE "C"
-
-            """,
-        ]
-
         @Test(
             "a coordinator is killed while vaults are read: as long as a worker lives, the same run reads on as of its begin"
         )
         func oneWorkerLives() async throws {
-            try await Fleet.with(Self.settings, scripts: Self.scripts) { fleet in
+            try await Fleet.with(Self.settings, scripts: Fleet.gatedInit) { fleet in
                 let (one, two) = (try fleet.worker("one"), try fleet.worker("two"))
                 try await fleet.run().succeeds()
                 let undisturbed = try await Export.latest(in: fleet.store)
@@ -98,7 +65,7 @@ extension WholeSystem {
             "coordinator and workers are all killed while vaults are read: a new run begins by itself, with the same files"
         )
         func allAreKilled() async throws {
-            try await Fleet.with(Self.settings, scripts: Self.scripts) { fleet in
+            try await Fleet.with(Self.settings, scripts: Fleet.gatedInit) { fleet in
                 let (one, two) = (try fleet.worker("one"), try fleet.worker("two"))
                 try await fleet.run().succeeds()
                 let undisturbed = try await Export.latest(in: fleet.store)

@@ -41,17 +41,10 @@ struct AnnounceStep: Sendable {
         let owed = OwedEvents(
             settings: dependencies.settings, ledger: dependencies.ledger, messages: dependencies.messages,
             logger: dependencies.logger)
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    while try await owed.publish(olderThanSeconds: 0) > 0 {}
-                } catch {
-                    dependencies.logger.debug("unable to publish owed events", metadata: [.error: "\(error)"])
-                }
-            }
-            group.addTask { try? await Task.sleep(for: .seconds(30)) }
-            await group.next()
-            group.cancelAll()
+        do {
+            try await withTimeLimit(.seconds(30)) { while try await owed.publish(olderThanSeconds: 0) > 0 {} }
+        } catch {
+            dependencies.logger.debug("unable to publish owed events", metadata: [.error: "\(error)"])
         }
     }
 }

@@ -6,6 +6,7 @@ import Kafka
 import Ledger
 import Logging
 import ServiceLifecycle
+import Timing
 
 /// Publishes the coordinator's messages. All of them are hints that no step waits for, except `run.completed`.
 final class RunMessages: Service {
@@ -90,12 +91,7 @@ final class RunMessages: Service {
     /// Publishes the run's last event and waits ten seconds at most for the acknowledgement: the ledger has the same
     /// facts.
     func tellLast<Body: EventBody>(_ body: Body, of run: RunContext) async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { try? await self.announce(body, of: run) }
-            group.addTask { try? await Task.sleep(for: .seconds(10)) }
-            await group.next()
-            group.cancelAll()
-        }
+        try? await withTimeLimit(.seconds(10)) { try await self.announce(body, of: run) }
     }
 
     /// Publishes an event of the run for BI and waits until the broker has acknowledged it.
